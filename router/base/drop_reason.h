@@ -1,0 +1,90 @@
+// Why a packet was not delivered. Every packet that is not ends in exactly one of these; each has a counter,
+// a meaning and a hint for the person who reads it in `greywire status`.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace greywire {
+
+// name, wire name, what it means and what to do
+#define GREYWIRE_DROP_REASONS(X)                                                                                        \
+  /* datagrams from the underlay */                                                                                     \
+  X(kTooShort, "too_short", "a datagram too short for any WireGuard message")                                           \
+  X(kBadType, "bad_type", "a datagram that is no WireGuard message, or has reserved bits set")                          \
+  X(kBadLength, "bad_length", "a handshake message of the wrong length")                                                \
+  X(kBadMac1, "bad_mac1", "a handshake message without a valid mac1: not meant for this key")                           \
+  X(kBadMac2, "bad_mac2", "a handshake message without a valid cookie while under load")                                \
+  X(kRateLimited, "rate_limited", "more handshakes from one source than are answered under load")                       \
+  X(kHandshakeQueueFull, "handshake_queue_full", "handshakes came faster than they can be computed")                    \
+  X(kUnknownPeer, "unknown_peer", "a handshake from a public key that is not configured")                               \
+  X(kBadHandshake, "bad_handshake", "a handshake message that does not authenticate")                                   \
+  X(kHandshakeReplay, "handshake_replay", "an initiation whose time stamp is not newer than the last one")              \
+  X(kHandshakeFlood, "handshake_flood", "initiations of one peer less than 20 ms apart")                                \
+  X(kUnknownIndex, "unknown_index", "a message for a session that does not exist (any more)")                           \
+  X(kExpiredSession, "expired_session", "data under a session older than 180 s")                                        \
+  X(kBadTag, "bad_tag", "data that does not authenticate")                                                              \
+  X(kReplay, "replay", "data received twice or too late for the replay window")                                         \
+  X(kBadInner, "bad_inner", "the decrypted packet is not a sane IP packet")                                             \
+  X(kSourceNotAllowed, "source_not_allowed", "a peer sent from an address outside its `accept` and allowed-IPs")        \
+  X(kInnerLoop, "inner_loop", "a packet of our own underlay came back into the tunnel")                                 \
+  /* frames from the devices */                                                                                         \
+  X(kNotIp, "not_ip", "a frame on an L3 device that is not IP")                                                         \
+  X(kNoPeer, "no_peer", "no peer's allowed-IPs cover the destination")                                                  \
+  X(kRouteRefused, "route_refused", "the route was learned but the peer's `accept` refuses it")                         \
+  X(kPeerDisabled, "peer_disabled", "the tunnel's peer is gone or disabled")                                            \
+  X(kNoEndpoint, "no_endpoint", "the peer has no known endpoint yet")                                                   \
+  X(kStagedFull, "staged_full", "the handshake took so long that the oldest waiting packets were dropped")              \
+  X(kNoSession, "no_session", "no session with the peer, and none could be made")                                       \
+  X(kBadOffload, "bad_offload", "a super-frame from the kernel that could not be cut into packets")                     \
+  X(kTooBig, "too_big", "larger than the peer's MTU and must not be fragmented")                                        \
+  /* GRE */                                                                                                             \
+  X(kGreBadHeader, "gre_bad_header", "a GRE header that is cut short, or with reserved bits or a version set")          \
+  X(kGreBadProtocol, "gre_bad_protocol", "a GRE payload type that the tunnel does not carry")                           \
+  X(kGreBadChecksum, "gre_bad_checksum", "a GRE checksum that is wrong")                                                \
+  X(kGreWrongKey, "gre_wrong_key", "GRE of a configured pair with a missing or wrong key")                              \
+  X(kGreOutOfOrder, "gre_out_of_order", "GRE with a sequence number older than the last")                               \
+  X(kGreRecursion, "gre_recursion", "a GRE tunnel carried inside itself")                                               \
+  X(kFragmentOverlap, "fragment_overlap", "overlapping fragments: the whole datagram is dropped (RFC 5722)")            \
+  X(kFragmentTimeout, "fragment_timeout", "fragments whose rest did not come in time")                                  \
+  X(kFragmentMemory, "fragment_memory", "fragments beyond the peer's reassembly memory")                                \
+  X(kFragmentBad, "fragment_bad", "a fragment with an impossible offset or length")                                     \
+  /* the system */                                                                                                      \
+  X(kDeviceFull, "device_full", "the TUN/TAP device did not take the packet: it is down or its queue is full")          \
+  X(kSocketError, "socket_error", "the underlay did not take the datagram: no route, no buffer or a firewall")          \
+  X(kInternal, "internal", "a limit inside the engine: please report")
+
+enum class DropReason : std::uint8_t {
+#define GREYWIRE_X(name, wire, text) name,
+  GREYWIRE_DROP_REASONS(GREYWIRE_X)
+#undef GREYWIRE_X
+};
+
+inline constexpr std::size_t kDropReasonCount = 0
+#define GREYWIRE_X(name, wire, text) +1
+    GREYWIRE_DROP_REASONS(GREYWIRE_X)
+#undef GREYWIRE_X
+    ;
+
+std::string_view drop_reason_name(DropReason reason);     // "bad_tag"
+std::string_view drop_reason_meaning(DropReason reason);  // one line for people
+
+// One writer a counter set (a worker); anybody may read. Relaxed: the figures are statistics.
+class DropCounters {
+ public:
+  void count(DropReason reason, std::uint64_t packets = 1) {
+    auto& c = counts_[static_cast<std::size_t>(reason)];
+    c.store(c.load(std::memory_order_relaxed) + packets, std::memory_order_relaxed);
+  }
+  std::uint64_t get(DropReason reason) const {
+    return counts_[static_cast<std::size_t>(reason)].load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, kDropReasonCount> counts_{};
+};
+
+}  // namespace greywire
