@@ -1,0 +1,118 @@
+// UDP sockets of the underlay: trains of equally long datagrams go out by UDP_SEGMENT and come in by UDP_GRO,
+// many trains a system call. Sources: Linux udp(7), ip(7), ipv6(7), recvmmsg(2), sendmmsg(2).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "router/base/ip_address.h"
+#include "router/base/result.h"
+#include "router/engine/receive_batch.h"
+
+namespace greywire::engine {
+
+struct UdpSocketOptions {
+  std::uint32_t fwmark = 0;    // SO_MARK of everything sent; 0 is none
+  std::string bind_device;     // interface or VRF name; empty is none
+  bool reuse_port = false;     // set before bind: joins a group that is there
+  int buffer_bytes = 7 << 20;  // each way; beyond the system's limit where CAP_NET_ADMIN allows it
+};
+
+// Datagrams to one destination: `size` bytes cut into pieces of `segment_size`, the last one may be shorter.
+// Any size: what exceeds one system call's limits is spread over several. `bytes` must live until send()
+// returns.
+struct SendTrain {
+  Endpoint destination;
+  IpAddress local;  // source address, where has_local (the "sticky source")
+  std::uint32_t local_ifindex =
+      0;  // used for link-local addresses only: elsewhere routing picks the interface
+  bool has_local = false;
+  const std::uint8_t* bytes = nullptr;
+  std::uint32_t size = 0;
+  std::uint16_t segment_size =
+      0;  // 0, or >= size: one datagram (at most 65,507 bytes over IPv4, 65,487 over IPv6)
+  std::uint8_t ds_field = 0;  // DSCP and ECN of the outer header
+};
+
+// What became of one train. On an error, `sent_bytes` from its start were taken and the rest was given up.
+struct TrainOutcome {
+  int error = 0;  // 0, or an errno: EMSGSIZE a datagram beyond the interface's MTU, EAGAIN no room, …
+  std::uint32_t sent_bytes = 0;
+  bool clear_source =
+      false;  // the sticky source is not valid any more; it was sent without: forget the source
+};
+
+struct SendResult {
+  unsigned sent = 0;                       // trains taken whole
+  int error = 0;                           // the first train's that failed, else 0
+  bool clear_source = false;               // some train's
+  std::span<const TrainOutcome> outcomes;  // one a train, in order; valid until the next send()
+};
+
+// One socket of one family. One thread at a time; but receive() and send() may run on two threads at once,
+// since they share no state here. Move-only.
+class UdpSocket {
+ public:
+  using Options = UdpSocketOptions;
+  static constexpr std::size_t kMaxTrains = 64;  // of one send()
+
+  // Bound to the wildcard address. Port 0 lets the kernel choose: see port(). Nonblocking, IPv6 only for
+  // IPv6, never fragmented outside (IP_PMTUDISC_PROBE). Errors: EADDRINUSE naming the port, EPERM for a mark
+  // or device without CAP_NET_ADMIN, ENODEV for an unknown device, EAFNOSUPPORT where the family is switched
+  // off.
+  static Result<UdpSocket> open(Family family, std::uint16_t port, const Options& options);
+  // `count` >= 1 sockets of one port, among which the kernel spreads peers by flow. The first is bound alone,
+  // so that a port which another process holds is an error even if that process shares ports.
+  static Result<std::vector<UdpSocket>> open_group(Family family, std::uint16_t port, unsigned count,
+                                                   const Options& options);
+
+  UdpSocket(UdpSocket&& other) noexcept;
+  UdpSocket& operator=(UdpSocket&& other) noexcept;
+  ~UdpSocket();
+
+  int fd() const { return fd_; }  // for epoll; stays owned by this object
+  Family family() const { return family_; }
+  std::uint16_t port() const { return port_; }
+  bool gso() const { return gso_; }  // false once the path turned out to have no checksum offload
+  unsigned max_segments() const { return max_segments_; }  // of one system call, as probed: 64 or 128
+  Result<void> set_mark(std::uint32_t fwmark);
+
+  // Never blocks. Messages received into `batch` (see there), 0 when nothing waits; else -errno, which is an
+  // error that an earlier send left behind: count it and try again.
+  int receive(ReceiveBatch& batch) noexcept;
+
+  // At most kMaxTrains trains; those beyond get E2BIG. Waits once, up to 1 ms, where the socket's buffer is
+  // full. Errors of others that surface here are retried; a refused sticky source is retried without; no GSO
+  // on the path is worked around. What fails then is in the outcomes, and the other trains go out all the
+  // same.
+  SendResult send(std::span<const SendTrain> trains) noexcept;
+
+ private:
+  struct SendState;
+  UdpSocket();
+  static Result<UdpSocket> open_unbound(Family family, const Options& options);
+  Result<void> bind_to(std::uint16_t port);
+  bool set_flag(int level, int name, int value);
+
+  int fd_ = -1;
+  Family family_ = Family::kV4;
+  std::uint16_t port_ = 0;
+  bool gso_ = true;
+  unsigned max_segments_ = 64;
+  std::unique_ptr<SendState> state_;
+};
+
+// The sockets of a listen port: a group a family, on the same port. `v6` is empty where the machine has no
+// IPv6. With port 0 a number that is free in both families is found. Errors as UdpSocket::open().
+struct UnderlaySockets {
+  std::uint16_t port = 0;
+  std::vector<UdpSocket> v4;
+  std::vector<UdpSocket> v6;
+};
+Result<UnderlaySockets> open_underlay(std::uint16_t port, unsigned count, const UdpSocketOptions& options);
+
+}  // namespace greywire::engine
