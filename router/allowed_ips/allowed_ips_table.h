@@ -1,0 +1,75 @@
+// Allowed-IPs: longest-prefix match from an address to a next-hop group, IPv4 and IPv6, for 10^6 prefixes.
+//
+// One owner thread changes the table in batches; any number of workers look up without a lock. A batch copies what it
+// touches, publishes one new root and gives what it replaced to a QuiescentDomain; memory of replaced parts is used
+// again by later batches. The tables never shrink their memory before they are destroyed.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "router/allowed_ips/route_target.h"
+#include "router/base/ip_address.h"
+#include "router/base/quiescence.h"
+
+namespace greywire {
+
+class TriePool;
+struct TrieRoots;
+
+// One immutable state of the table. A worker that got it may use it until its next quiescent state.
+class AllowedIpsRoot {
+ public:
+  // The longest match, or kNone. `address` is in network order: 4 or 16 bytes, any alignment. No allocation, no lock.
+  RouteTarget lookup(const std::uint8_t* address, Family family) const noexcept;
+  RouteTarget lookup(const IpAddress& address) const noexcept { return lookup(address.data(), address.family()); }
+
+  ~AllowedIpsRoot();
+  AllowedIpsRoot(const AllowedIpsRoot&) = delete;
+  AllowedIpsRoot& operator=(const AllowedIpsRoot&) = delete;
+
+ private:
+  friend class AllowedIpsTable;
+  explicit AllowedIpsRoot(const TrieRoots& roots);
+  std::unique_ptr<const TrieRoots> roots_;
+};
+
+struct AllowedIpsUpdate {
+  Prefix prefix;
+  RouteTarget target = kNone;  // kNone removes the prefix; removing what is not there changes nothing
+};
+
+// Everything but root() belongs to the owner thread. Destroy it after the workers have stopped; the domain may go before
+// or after it. Errors: std::bad_alloc out of apply(), which then leaves the table as it was to readers and owner.
+class AllowedIpsTable {
+ public:
+  explicit AllowedIpsTable(QuiescentDomain& domain);
+  ~AllowedIpsTable();
+  AllowedIpsTable(const AllowedIpsTable&) = delete;
+  AllowedIpsTable& operator=(const AllowedIpsTable&) = delete;
+
+  // Load with memory_order_acquire; never null.
+  const std::atomic<const AllowedIpsRoot*>& root() const { return root_; }
+
+  // In order, so the last update of a prefix wins. Nothing is published when nothing changes.
+  void apply(std::span<const AllowedIpsUpdate> updates);
+
+  RouteTarget exact(const Prefix& prefix) const;  // kNone when the prefix itself is not in the table
+  std::size_t size() const { return size_; }      // prefixes
+  std::size_t memory_bytes() const;               // of the whole table, free parts included
+  // In the order of Prefix: IPv4 first, by address, shorter before longer. `fn` must not change the table.
+  void for_each(const std::function<void(const Prefix&, RouteTarget)>& fn) const;
+
+ private:
+  QuiescentDomain& domain_;
+  std::shared_ptr<TriePool> pool_;  // shared with what the domain has yet to free
+  std::uint64_t generation_ = 0;
+  std::size_t size_ = 0;
+  std::atomic<const AllowedIpsRoot*> root_;
+};
+
+}  // namespace greywire
