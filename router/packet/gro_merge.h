@@ -1,0 +1,86 @@
+// Merges in-order packets of a TCP flow into super-frames for a TUN or TAP device with IFF_VNET_HDR, as the kernel's
+// own GRO does, without copying payloads: a super-frame is the first packet with its header rewritten, followed by
+// slices of the others. Cutting it again gives the same packets (but for IPv4 identifications under DF, which mean
+// nothing: RFC 6864 §4).
+//
+// What joins: IPv4 without options or IPv6 without extension headers, no fragment; TCP with only ACK set (PSH too, which
+// ends the group), some payload, the same acknowledgment, window and options; contiguous sequence numbers; the same DF,
+// TTL and DS field (IPv6: hop limit, traffic class, flow label) and L2 header; IPv4 identifications that count up, or DF;
+// equal payload sizes but for a shorter last one; at most 65535 bytes; and a right checksum, each verified. All
+// else passes as it is, and nothing of a flow overtakes what came before it in that flow.
+//
+// One a worker. No allocation after construction.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "router/base/ip_address.h"
+#include "router/packet/virtio_net.h"
+
+namespace greywire {
+
+enum class Layer : std::uint8_t { kL3, kEthernet };
+
+struct MergedFrame {
+  VirtioNetHeader header;   // all zero for a packet that passes alone
+  const iovec* parts;       // valid during the call only
+  std::size_t part_count;
+  std::size_t bytes;        // of all parts
+  std::size_t packets;
+};
+
+class GroMerger {
+ public:
+  static constexpr std::size_t kMaxPackets = 256;
+  static constexpr std::size_t kMaxFlows = 64;  // open at a time; packets of further flows pass alone
+
+  explicit GroMerger(Layer layer);
+  ~GroMerger();
+  GroMerger(GroMerger&&) noexcept;
+  GroMerger& operator=(GroMerger&&) noexcept;
+
+  // Takes a packet whose memory stays valid until flush; the first of a group has its header rewritten there. Padding
+  // behind an IP packet must be cut off already. False when kMaxPackets are waiting: flush first.
+  bool add(std::span<std::uint8_t> packet);
+
+  bool full() const { return packet_count_ == kMaxPackets; }
+  bool empty() const { return packet_count_ == 0; }
+
+  // Calls sink(const MergedFrame&) for each frame, in the order of their first packets, and starts anew.
+  template <class Sink>
+  void flush(Sink&& sink) {
+    for (std::size_t i = 0; i < group_count_; ++i) sink(describe(i));
+    clear();
+  }
+
+ private:
+  struct Segment;
+  struct Group;
+  struct Flow;
+  struct State;
+  static constexpr std::uint16_t kNone = 0xffff;
+
+  bool parse(std::span<const std::uint8_t> packet, Segment& segment) const;
+  static std::uint32_t flow_hash(const std::uint8_t* packet, const Segment& segment);
+  Flow* find_flow(const std::uint8_t* packet, const Segment& segment, bool may_open);
+  bool joins(const Group& group, const std::uint8_t* packet, const Segment& segment) const;
+  std::uint16_t start_group(std::uint16_t packet_index);
+  void append(Group& group, std::uint16_t packet_index, const Segment& segment);
+  MergedFrame describe(std::size_t group_index);
+  void rewrite_header(const Group& group, VirtioNetHeader& header);
+  void clear();
+
+  Layer layer_;
+  std::uint16_t packet_count_ = 0;
+  std::uint16_t group_count_ = 0;
+  std::uint16_t flow_count_ = 0;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace greywire
