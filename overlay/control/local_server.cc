@@ -1,0 +1,250 @@
+#include "overlay/control/local_server.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <list>
+#include <utility>
+#include <vector>
+
+#include "overlay/control/local_socket.h"
+#include "router/crypto/wipe.h"
+
+namespace greywire::control {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using Socket = asio::local::stream_protocol::socket;
+
+constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kWriteSize = 256 * 1024;
+constexpr std::chrono::milliseconds kAcceptPause{100};  // when the process is out of descriptors
+
+bool same_user(Socket& socket) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return false;
+  return credentials.uid == 0 || credentials.uid == ::geteuid();
+}
+
+// One client. Its handlers keep it alive; close() makes them all end.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Socket socket, std::unique_ptr<StreamSession> session, std::chrono::milliseconds stall_timeout,
+             std::function<void(Connection*)> on_closed)
+      : socket_(std::move(socket)),
+        deadline_(socket_.get_executor()),
+        session_(std::move(session)),
+        stall_timeout_(stall_timeout),
+        on_closed_(std::move(on_closed)),
+        input_(kReadSize) {}
+  ~Connection() {
+    wipe(input_.data(), input_.size());
+    wipe_reply();
+  }
+
+  void start() { read(); }
+
+  bool idle() const { return session_->idle() && reply_.empty() && input_begin_ == input_end_; }
+
+  // The session learns of the end, so that what a client said before it went away counts.
+  void close() {
+    if (closed_) return;
+    closed_ = true;
+    std::string unread;
+    session_->end_of_input(unread);
+    wipe(unread.data(), unread.size());
+    deadline_.cancel();
+    error_code ignored;
+    socket_.close(ignored);
+    if (on_closed_) std::exchange(on_closed_, {})(this);
+  }
+
+ private:
+  void wipe_reply() {
+    wipe(reply_.data(), reply_.size());
+    reply_.clear();
+    reply_.shrink_to_fit();
+    written_ = 0;
+  }
+
+  void arm_deadline() {
+    deadline_.expires_after(stall_timeout_);
+    deadline_.async_wait([self = shared_from_this()](error_code ec) {
+      // A handler that was queued before the deadline moved on must not end the connection.
+      if (!ec && asio::steady_timer::clock_type::now() >= self->deadline_.expiry()) self->close();
+    });
+  }
+
+  void read() {
+    if (idle()) {
+      deadline_.cancel();
+      deadline_.expires_at(asio::steady_timer::time_point::max());
+    } else {
+      arm_deadline();
+    }
+    socket_.async_read_some(asio::buffer(input_), [self = shared_from_this()](error_code ec, std::size_t size) {
+      if (self->closed_) return;
+      if (ec == asio::error::eof) return self->end_of_input();
+      if (ec) return self->close();
+      self->input_begin_ = 0;
+      self->input_end_ = size;
+      self->work();
+    });
+  }
+
+  void end_of_input() {
+    session_->end_of_input(reply_);
+    if (reply_.empty()) return close();
+    write();
+  }
+
+  void work() {
+    while (input_begin_ < input_end_ && reply_.empty()) {
+      const std::string_view rest(input_.data() + input_begin_, input_end_ - input_begin_);
+      input_begin_ += session_->consume(rest, reply_);
+    }
+    if (input_begin_ == input_end_) wipe(input_.data(), input_end_);
+    if (!reply_.empty()) return write();
+    if (session_->finished()) return close();
+    read();
+  }
+
+  void write() {
+    arm_deadline();
+    const auto part = asio::buffer(reply_.data() + written_, std::min(kWriteSize, reply_.size() - written_));
+    socket_.async_write_some(part, [self = shared_from_this()](error_code ec, std::size_t size) {
+      if (self->closed_) return;
+      if (ec) return self->close();
+      self->written_ += size;
+      if (self->written_ < self->reply_.size()) return self->write();
+      self->wipe_reply();
+      if (self->session_->finished()) return self->close();
+      self->work();
+    });
+  }
+
+  Socket socket_;
+  asio::steady_timer deadline_;
+  std::unique_ptr<StreamSession> session_;
+  std::chrono::milliseconds stall_timeout_;
+  std::function<void(Connection*)> on_closed_;
+  std::vector<char> input_;
+  std::size_t input_begin_ = 0;
+  std::size_t input_end_ = 0;
+  std::string reply_;
+  std::size_t written_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace
+
+class LocalServer::State : public std::enable_shared_from_this<LocalServer::State> {
+ public:
+  State(asio::io_context& io, LocalServerOptions options, BoundSocket bound, SessionFactory make_session,
+        std::function<void()> on_removed)
+      : options_(std::move(options)),
+        identity_(bound.identity),
+        make_session_(std::move(make_session)),
+        on_removed_(std::move(on_removed)),
+        acceptor_(io, asio::local::stream_protocol(), bound.fd),
+        accept_pause_(io),
+        watch_(io) {}
+
+  void start() {
+    accept();
+    watch();
+  }
+
+  void stop() {
+    stopped_ = true;
+    error_code ignored;
+    acceptor_.close(ignored);
+    accept_pause_.cancel();
+    watch_.cancel();
+    for (const auto& client : std::vector<std::shared_ptr<Connection>>(clients_.begin(), clients_.end())) {
+      client->close();
+    }
+    if (still_names(options_.path, identity_)) ::unlink(options_.path.c_str());
+  }
+
+  const std::string& path() const { return options_.path; }
+  std::size_t client_count() const { return clients_.size(); }
+
+ private:
+  void accept() {
+    acceptor_.async_accept([self = shared_from_this()](error_code ec, Socket socket) {
+      if (self->stopped_) return;
+      if (!ec) {
+        self->admit(std::move(socket));
+        return self->accept();
+      }
+      self->accept_pause_.expires_after(kAcceptPause);
+      self->accept_pause_.async_wait([self](error_code) {
+        if (!self->stopped_) self->accept();
+      });
+    });
+  }
+
+  void admit(Socket socket) {
+    if (options_.same_user_only && !same_user(socket)) return;
+    if (clients_.size() >= options_.max_clients) {
+      // Clients stand in the order of their arrival.
+      const auto quiet = std::find_if(clients_.begin(), clients_.end(), [](const auto& c) { return c->idle(); });
+      if (quiet == clients_.end()) return;
+      const std::shared_ptr<Connection> victim = *quiet;
+      victim->close();
+    }
+    const std::weak_ptr<State> weak = weak_from_this();
+    auto client = std::make_shared<Connection>(
+        std::move(socket), make_session_(), options_.stall_timeout, [weak](Connection* gone) {
+          if (const auto state = weak.lock()) state->clients_.remove_if([gone](const auto& c) { return c.get() == gone; });
+        });
+    clients_.push_back(client);
+    client->start();
+  }
+
+  void watch() {
+    watch_.expires_after(options_.watch_interval);
+    watch_.async_wait([self = shared_from_this()](error_code ec) {
+      if (ec || self->stopped_) return;
+      if (still_names(self->options_.path, self->identity_)) return self->watch();
+      if (self->on_removed_) std::exchange(self->on_removed_, {})();
+    });
+  }
+
+  LocalServerOptions options_;
+  FileIdentity identity_;
+  SessionFactory make_session_;
+  std::function<void()> on_removed_;
+  asio::local::stream_protocol::acceptor acceptor_;
+  asio::steady_timer accept_pause_;
+  asio::steady_timer watch_;
+  std::list<std::shared_ptr<Connection>> clients_;
+  bool stopped_ = false;
+};
+
+LocalServer::LocalServer(std::shared_ptr<State> state) : state_(std::move(state)) {}
+LocalServer::~LocalServer() { state_->stop(); }
+
+const std::string& LocalServer::path() const { return state_->path(); }
+std::size_t LocalServer::client_count() const { return state_->client_count(); }
+
+Result<std::unique_ptr<LocalServer>> LocalServer::listen(asio::io_context& io, LocalServerOptions options,
+                                                         SessionFactory make_session,
+                                                         std::function<void()> on_removed) {
+  auto bound = bind_local_socket(options.path, options.directory_mode);
+  if (!bound) return bound.error();
+  auto state = std::make_shared<State>(io, std::move(options), *bound, std::move(make_session), std::move(on_removed));
+  state->start();
+  return std::unique_ptr<LocalServer>(new LocalServer(std::move(state)));
+}
+
+}  // namespace greywire::control

@@ -1,0 +1,151 @@
+// What `greywire status` and its neighbours show of a running site: plain values that the daemon fills and both sides
+// of the control socket share. site_status_json.h makes JSON of them and back.
+//
+// Absent optionals mean "unknown or not applicable", never zero. Addresses, prefixes and keys are typed here and text
+// in JSON. Keys are public ones only: no secret ever enters these structs.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "router/base/drop_reason.h"
+#include "router/base/ids.h"
+#include "router/base/ip_address.h"
+
+namespace greywire::control {
+
+struct PeerReport {
+  std::string name;        // from the config; empty for a peer that `wg` added
+  std::string public_key;  // base64
+  bool preshared_key = false;
+  std::string origin = "config";         // config | wg
+  std::optional<Endpoint> endpoint;
+  std::optional<std::chrono::seconds> handshake_age;  // absent: never
+  std::uint64_t rx_bytes = 0;
+  std::uint64_t tx_bytes = 0;
+  std::chrono::seconds persistent_keepalive{0};  // 0 = off
+  std::vector<IpAddress> overlay_addresses;
+  std::vector<Prefix> static_allowed_ips;   // from the config and from `wg`
+  std::vector<Prefix> learned_allowed_ips;  // from routing
+  std::vector<Prefix> refused;              // learned but refused: packets to them are dropped
+  std::optional<bool> alive;                // by the probe in the tunnel; absent: not probed
+  std::optional<std::chrono::microseconds> round_trip;
+  std::optional<Mtu> inner_mtu;  // the largest IP packet inside the tunnel
+
+  friend bool operator==(const PeerReport&, const PeerReport&) = default;
+};
+
+struct TunnelReport {
+  std::string name;  // also the interface's
+  std::string kind;  // gre | gretap | segment
+  std::string peer;
+  std::optional<std::uint32_t> key;
+  IpAddress local;   // delivery source
+  IpAddress remote;  // delivery destination
+  std::vector<std::string> addresses;  // ADDRESS/LENGTH on the interface, host bits kept
+  std::string bridge;                  // empty: in none
+  Mtu mtu;                             // of the device
+  std::optional<Mtu> payload_limit;    // largest payload that the peer's path takes without fragmenting
+  bool up = false;
+  bool carrier = false;
+  std::uint64_t rx_packets = 0;
+  std::uint64_t rx_bytes = 0;
+  std::uint64_t tx_packets = 0;
+  std::uint64_t tx_bytes = 0;
+
+  friend bool operator==(const TunnelReport&, const TunnelReport&) = default;
+};
+
+struct RoutingReport {
+  std::string source;         // "zebra"; empty: the site has no routing source
+  std::string socket;         // its path
+  std::string state;          // in the source's own words: connecting, synced, …
+  std::string release_group;  // the FRR releases whose protocol was recognised; empty before
+  std::uint64_t routes = 0;   // prefixes learned, and what became of them:
+  std::uint64_t accepted = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t ignored = 0;
+  std::uint64_t unresolved = 0;
+  std::uint64_t held = 0;  // kept over a restart of the source until announced again
+  std::string last_error;  // empty: none
+
+  friend bool operator==(const RoutingReport&, const RoutingReport&) = default;
+};
+
+struct MtuReport {
+  std::string name;  // interface or peer
+  std::string kind;  // underlay | device | peer | gre | gretap | segment
+  Mtu mtu;           // what the name can carry, at its own layer
+  std::optional<Mtu> path;      // the underlay's MTU that it was computed from
+  std::uint32_t overhead = 0;   // bytes between the two
+  std::optional<Mtu> mss_ipv4;  // TCP MSS that is clamped to; absent: not clamped
+  std::optional<Mtu> mss_ipv6;
+  std::string origin;  // computed | configured | measured
+
+  friend bool operator==(const MtuReport&, const MtuReport&) = default;
+};
+
+struct DropReport {
+  std::string reason;   // drop_reason_name
+  std::string meaning;  // drop_reason_meaning
+  std::uint64_t packets = 0;
+
+  friend bool operator==(const DropReport&, const DropReport&) = default;
+};
+
+struct SiteStatus {
+  std::string site;  // empty for the bare device
+  std::string version;
+  std::string interface;
+  std::uint16_t listen_port = 0;
+  std::uint32_t fwmark = 0;
+  std::string public_key;  // base64; empty: no private key set
+  std::vector<IpAddress> overlay_addresses;
+  std::chrono::seconds uptime{0};
+  std::vector<PeerReport> peers;
+  std::vector<TunnelReport> tunnels;
+  RoutingReport routing;
+  std::vector<MtuReport> mtus;
+  std::vector<DropReport> drops;    // only reasons that were counted
+  std::vector<std::string> alerts;  // one line each: what needs a person
+
+  friend bool operator==(const SiteStatus&, const SiteStatus&) = default;
+};
+
+// One learned prefix, for `greywire routes`.
+struct RouteReport {
+  Prefix prefix;
+  std::vector<std::string> next_hops;  // address, with %INTERFACE where it has one
+  std::string peer;                    // empty: none
+  std::string state;                   // accepted | refused | ignored | unresolved | held
+  std::string reason;                  // why, where it is not accepted
+
+  friend bool operator==(const RouteReport&, const RouteReport&) = default;
+};
+
+struct RoutesReport {
+  std::vector<RouteReport> routes;  // sorted by prefix
+
+  friend bool operator==(const RoutesReport&, const RoutesReport&) = default;
+};
+
+// What happens to a packet for one address, for `greywire explain`.
+struct ExplainReport {
+  IpAddress address;
+  bool delivered = false;
+  std::optional<Prefix> match;     // the longest prefix that decided
+  std::string peer;                // empty: none
+  std::string origin;              // of the match: config | wg | learned
+  std::string drop_reason;         // drop_reason_name where not delivered
+  std::vector<std::string> steps;  // one plain line each, in the packet's order
+
+  friend bool operator==(const ExplainReport&, const ExplainReport&) = default;
+};
+
+// The reasons with a count, from any number of counter sets (one a worker) added up, largest first.
+std::vector<DropReport> drop_reports(const std::vector<const DropCounters*>& counters);
+
+}  // namespace greywire::control
