@@ -1,4 +1,5 @@
-// X25519 (RFC 7748 §5). Constant-time in the private key. Any thread; no allocation.
+// X25519 (RFC 7748 §5), by libsodium: 46 us a shared secret where OpenSSL took 56 (127 with its key objects made anew).
+// Constant-time in the private key. Any thread; no allocation.
 #pragma once
 
 #include "router/base/random_source.h"
