@@ -5,6 +5,7 @@
 // offline() before it sleeps: a worker asleep counts as quiescent. retire() and reclaim() belong to one owner thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <deque>

@@ -1,0 +1,209 @@
+#include "router/wireguard/device.h"
+
+#include <algorithm>
+
+#include "router/wireguard/transport.h"
+
+namespace greywire::wireguard {
+
+// Sessions come from locked memory: the replay window lives beside the keys.
+Device::Device(QuiescentDomain& domain, RandomSource& random, Aead& aead, Outbox& outbox)
+    : domain_(domain),
+      random_(random),
+      aead_(aead),
+      outbox_(outbox),
+      session_memory_(std::make_shared<KeyMemory>(sizeof(Session))),
+      index_table_(domain),
+      scratch_(pmtu::datagram_size(pmtu::kMaxMtu.bytes + pmtu::kPaddingUnit)) {}
+
+Device::~Device() {
+  while (!peers_.empty()) remove_peer(peers_.begin()->first);
+}
+
+void Device::set_private_key(const PrivateKey& key) {
+  const Identity identity = Identity::from(key);
+  if (identity.private_key == identity_.private_key) return;
+  identity_ = identity;
+  cookie_checker_.set_own_key(identity_.public_key);
+  for (auto& [id, peer] : peers_) {
+    forget_initiation(*peer);
+    erase_keys(*peer);
+    peer->retransmit_at = kNever;
+    peer->last_initiation_sent.reset();
+    peer->handshake.set_keys(identity_, peer->public_key());
+    peer->handshake.last_initiation_accepted.reset();
+  }
+}
+
+Peer& Device::add_peer(const PublicKey& key, Origin origin) {
+  if (Peer* existing = find(key)) return *existing;
+  const PeerId id{last_peer_id_++};
+  auto peer = std::make_unique<Peer>(id, origin);
+  peer->handshake.set_keys(identity_, key);
+  peer->authenticator.set_remote(key);
+  peer->jitter = draw_jitter();
+  Peer& added = *peer;
+  by_key_[key] = &added;
+  peers_[id] = std::move(peer);
+  return added;
+}
+
+Peer* Device::find(const PublicKey& key) {
+  const auto it = by_key_.find(key);
+  return it == by_key_.end() ? nullptr : it->second;
+}
+
+Peer* Device::find(PeerId id) {
+  const auto it = peers_.find(id);
+  return it == peers_.end() ? nullptr : it->second.get();
+}
+
+void Device::remove_peer(PeerId id) {
+  const auto it = peers_.find(id);
+  if (it == peers_.end()) return;
+  Peer& peer = *it->second;
+  forget_initiation(peer);
+  erase_keys(peer);
+  deadlines_.erase({peer.deadline, id});
+  by_key_.erase(peer.public_key());
+  std::shared_ptr<PeerData> shared = std::move(peer.shared);
+  peers_.erase(it);
+  domain_.retire([shared]() mutable { shared.reset(); });
+}
+
+void Device::set_endpoint(Peer& peer, const Endpoint& endpoint) {
+  if (peer.shared->has_endpoint() && peer.shared->route().remote == endpoint) return;
+  Route route;
+  route.remote = endpoint;
+  peer.shared->set_route(route);
+}
+
+void Device::set_persistent_keepalive(Peer& peer, std::uint16_t seconds, Now now) {
+  const bool switched_on = peer.persistent_keepalive == 0 && seconds != 0;
+  peer.persistent_keepalive = seconds;
+  peer.keepalive_at = switched_on ? now.boot : kNever;
+  reschedule(peer, now.boot);
+}
+
+bool Device::send_packet(Peer& peer, std::span<const std::uint8_t> packet, std::uint8_t ds_field, Now now) {
+  Session* session = peer.current.get();
+  if (session == nullptr || session->expired(now.boot)) {
+    start_handshake(peer, now, false);
+    reschedule(peer, now.boot);
+    return false;
+  }
+  seal_and_send(peer, *session, packet, ds_field, now);
+  peer.shared->data_sent(now.boot);
+  if (session->wants_rekey_on_send(now.boot)) start_handshake(peer, now, false);
+  reschedule(peer, now.boot);
+  return true;
+}
+
+void Device::send_keepalive(Peer& peer, Now now) {
+  Session* session = peer.current.get();
+  if (session == nullptr || session->expired(now.boot)) {
+    start_handshake(peer, now, false);
+    return;
+  }
+  seal_and_send(peer, *session, {}, 0, now);
+  peer.shared->any_sent(now.boot);
+  if (session->wants_rekey_on_send(now.boot)) start_handshake(peer, now, false);
+}
+
+void Device::seal_and_send(Peer& peer, Session& session, std::span<const std::uint8_t> packet,
+                           std::uint8_t ds_field, Now now) {
+  std::uint64_t counter = 0;
+  if (!session.claim_counters(1, now.boot, counter)) {
+    drops_.count(DropReason::kNoSession);
+    return;
+  }
+  const std::size_t size = seal_packet(aead_, session, counter, packet,
+                                       peer.shared->inner_mtu.load(std::memory_order_relaxed), scratch_.data());
+  peer.shared->tx_bytes.fetch_add(size, std::memory_order_relaxed);
+  outbox_.send(peer.shared->route(), {scratch_.data(), size}, ds_field);
+}
+
+void Device::begin_sending(Peer& peer, Session& session, Now now) {
+  bool sent = false;
+  for (;;) {
+    const auto staged = peer.shared->take_staged_or_publish(&session);
+    if (staged.empty()) break;
+    for (const auto& packet : staged) seal_and_send(peer, session, packet, 0, now);
+    peer.shared->data_sent(now.boot);
+    sent = true;
+  }
+  // The initiator confirms the keys even when it has nothing to say.
+  if (!sent && session.initiator) send_keepalive(peer, now);
+}
+
+Session& Device::install(Peer& peer, const Established& established, bool initiator, Now now) {
+  SessionPtr made = session_memory_->make<Session>(*peer.shared, established.keys, established.local_index,
+                                                   established.remote_index, initiator, now.boot);
+  Session& session = *made;
+  if (initiator) {
+    if (peer.next) {
+      retire(std::move(peer.previous));
+      retire(std::move(peer.current));
+      peer.previous = std::move(peer.next);
+    } else {
+      retire(std::move(peer.previous));
+      peer.previous = std::move(peer.current);
+    }
+    peer.current = std::move(made);
+    session.confirmed.store(true, std::memory_order_relaxed);
+  } else {
+    retire(std::move(peer.next));
+    retire(std::move(peer.previous));
+    peer.next = std::move(made);
+  }
+  index_table_.publish(&session);
+  peer.erase_keys_at = now.boot + kEraseKeysAfter;
+  peer.last_minute_handshake = false;
+  return session;
+}
+
+void Device::promote_next(Peer& peer, Now now) {
+  retire(std::move(peer.previous));
+  peer.previous = std::move(peer.current);
+  peer.current = std::move(peer.next);
+  handshake_complete(peer, now);
+  // Workers go on with the old session until the staged packets are out.
+  begin_sending(peer, *peer.current, now);
+}
+
+void Device::retire(SessionPtr session) {
+  if (!session) return;
+  Session* current = session.get();
+  session->peer.current.compare_exchange_strong(current, nullptr, std::memory_order_seq_cst);
+  index_table_.free(session->local_index);
+  // std::function copies, a unique_ptr does not.
+  std::shared_ptr<Session> last(session.release(), [memory = session_memory_](Session* s) {
+    SessionPtr::deleter_type{memory.get()}(s);
+  });
+  domain_.retire([last]() mutable { last.reset(); });
+}
+
+void Device::erase_keys(Peer& peer) {
+  retire(std::move(peer.previous));
+  retire(std::move(peer.current));
+  retire(std::move(peer.next));
+  forget_initiation(peer);
+  peer.erase_keys_at = kNever;
+}
+
+void Device::forget_initiation(Peer& peer) {
+  if (peer.handshake.initiation_pending) index_table_.free(peer.handshake.local_index);
+  peer.handshake.forget_initiation();
+}
+
+Duration Device::draw_jitter() { return Duration{random_.next_u32() % kRekeyTimeoutJitter.count()}; }
+
+void Device::reschedule(Peer& peer, TimePoint now) {
+  const TimePoint at = peer.next_deadline(now);
+  if (at == peer.deadline) return;
+  deadlines_.erase({peer.deadline, peer.id});
+  peer.deadline = at;
+  if (at != kNever) deadlines_.emplace(at, peer.id);
+}
+
+}  // namespace greywire::wireguard

@@ -1,0 +1,124 @@
+// A WireGuard device without input and output: identity, peers, handshakes, sessions and timers. Bytes and `now` go
+// in, datagrams come out through Outbox. One owner, the protocol thread; workers share PeerData, Session and IndexTable.
+//
+// Whitepaper: §5.3 (denial of service), §5.4 (messages), §6 (timers). Allowed-IPs are not known here: they belong to
+// the forwarder, which decides what is given to whom.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "router/base/drop_reason.h"
+#include "router/base/quiescence.h"
+#include "router/base/random_source.h"
+#include "router/crypto/aead.h"
+#include "router/wireguard/index_table.h"
+#include "router/wireguard/peer.h"
+#include "router/wireguard/rate_limiter.h"
+
+namespace greywire::wireguard {
+
+// Where datagrams go. `ds_field` is that of the outer header. The bytes are valid during the call.
+class Outbox {
+ public:
+  virtual ~Outbox() = default;
+  virtual void send(const Route& route, std::span<const std::uint8_t> datagram, std::uint8_t ds_field) = 0;
+};
+
+struct Now {
+  TimePoint boot;
+  WallTime wall;
+};
+
+inline constexpr std::uint8_t kHandshakeDsField = 0x88;  // AF41, as the kernel marks them
+
+class Device {
+ public:
+  Device(QuiescentDomain& domain, RandomSource& random, Aead& aead, Outbox& outbox);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const IndexTable& index_table() const { return index_table_; }
+  DropCounters& drops() { return drops_; }
+
+  // Configuration. A change of identity ends every session and handshake; a peer with our own key is removed.
+  void set_private_key(const PrivateKey& key);
+  const Identity& identity() const { return identity_; }
+  Peer& add_peer(const PublicKey& key, Origin origin);  // the existing one when there is one
+  Peer* find(const PublicKey& key);
+  Peer* find(PeerId id);
+  const std::map<PeerId, std::unique_ptr<Peer>>& peers() const { return peers_; }
+  // The caller has already unpublished the peer from what workers read.
+  void remove_peer(PeerId id);
+  void set_preshared_key(Peer& peer, const PresharedKey& key) { peer.handshake.preshared_key = key; }
+  void set_endpoint(Peer& peer, const Endpoint& endpoint);
+  void set_persistent_keepalive(Peer& peer, std::uint16_t seconds, Now now);
+
+  // A datagram that is no transport data. `under_load` is the caller's view of its queue.
+  void receive_handshake(std::span<const std::uint8_t> datagram, const Route& from, bool under_load, Now now);
+  // A worker asked for it (PeerData::request).
+  void attend(PeerId id, Now now);
+  // A handshake now, whatever waits: at start, or when a link needs the peer.
+  void initiate(Peer& peer, Now now) { start_handshake(peer, now, false); }
+  // Seals and sends a packet of our own, as probes are. False, with a handshake on its way, when there is no session.
+  bool send_packet(Peer& peer, std::span<const std::uint8_t> packet, std::uint8_t ds_field, Now now);
+
+  // Does what is due. Nothing is, before next_deadline().
+  void advance(Now now);
+  TimePoint next_deadline() const { return deadlines_.empty() ? kNever : deadlines_.begin()->first; }
+
+ private:
+  void reschedule(Peer& peer, TimePoint now);
+  void receive_initiation(std::span<const std::uint8_t> datagram, const Route& from, Now now);
+  void receive_response(std::span<const std::uint8_t> datagram, const Route& from, Now now);
+  void receive_cookie_reply(std::span<const std::uint8_t> datagram, Now now);
+  bool admit_under_load(std::span<const std::uint8_t> datagram, const Route& from, Now now);
+
+  void start_handshake(Peer& peer, Now now, bool retry);
+  void send_initiation(Peer& peer, Now now);
+  void handshake_complete(Peer& peer, Now now);
+  void advance_peer(Peer& peer, Now now);
+  void give_up(Peer& peer, Now now);
+  void send_keepalive(Peer& peer, Now now);
+  void seal_and_send(Peer& peer, Session& session, std::span<const std::uint8_t> packet, std::uint8_t ds_field,
+                     Now now);
+  void send_handshake_message(Peer& peer, std::span<std::uint8_t> message, Now now);
+
+  // Sends what waits under `session` and then publishes it to the workers.
+  void begin_sending(Peer& peer, Session& session, Now now);
+  Session& install(Peer& peer, const Established& established, bool initiator, Now now);
+  void promote_next(Peer& peer, Now now);
+  void retire(SessionPtr session);
+  void erase_keys(Peer& peer);
+  void forget_initiation(Peer& peer);
+  Duration draw_jitter();
+
+  QuiescentDomain& domain_;
+  RandomSource& random_;
+  Aead& aead_;
+  Outbox& outbox_;
+  DropCounters drops_;
+
+  // Workers may hold sessions until the domain lets go of them, so their memory outlives the device's own end.
+  std::shared_ptr<KeyMemory> session_memory_;
+  IndexTable index_table_;
+  Identity identity_;
+  CookieChecker cookie_checker_;
+  HandshakeRateLimiter rate_limiter_;
+  TimePoint under_load_until_{};
+  std::uint32_t last_peer_id_ = 0;
+  std::map<PeerId, std::unique_ptr<Peer>> peers_;
+  std::unordered_map<PublicKey, Peer*> by_key_;
+  std::set<std::pair<TimePoint, PeerId>> deadlines_;
+  std::vector<std::uint8_t> scratch_;
+};
+
+}  // namespace greywire::wireguard

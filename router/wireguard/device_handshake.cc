@@ -1,0 +1,114 @@
+// Handshake messages that come in: whitepaper §5.4.2 to §5.4.7, §5.3.
+#include "router/wireguard/device.h"
+
+namespace greywire::wireguard {
+namespace {
+
+std::size_t expected_size(MessageType type) {
+  switch (type) {
+    case MessageType::kInitiation: return kInitiationSize;
+    case MessageType::kResponse: return kResponseSize;
+    case MessageType::kCookieReply: return kCookieReplySize;
+    case MessageType::kTransportData: break;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void Device::receive_handshake(std::span<const std::uint8_t> datagram, const Route& from, bool under_load, Now now) {
+  if (datagram.size() < kMinTransportSize) return drops_.count(DropReason::kTooShort);
+  const std::uint32_t word = load_le32(datagram.data());
+  if (word < 1 || word > 3) return drops_.count(DropReason::kBadType);
+  const auto type = static_cast<MessageType>(word);
+  if (datagram.size() != expected_size(type)) return drops_.count(DropReason::kBadLength);
+  if (type == MessageType::kCookieReply) return receive_cookie_reply(datagram, now);
+
+  if (!cookie_checker_.mac1_valid(datagram)) return drops_.count(DropReason::kBadMac1);
+  if (under_load) under_load_until_ = now.boot + kUnderLoadLinger;
+  if (now.boot < under_load_until_ && !admit_under_load(datagram, from, now)) return;
+  if (type == MessageType::kInitiation) {
+    receive_initiation(datagram, from, now);
+  } else {
+    receive_response(datagram, from, now);
+  }
+}
+
+bool Device::admit_under_load(std::span<const std::uint8_t> datagram, const Route& from, Now now) {
+  if (cookie_checker_.mac2_valid(datagram, from.remote, now.boot, random_)) {
+    if (rate_limiter_.admit(from.remote.address, now.boot)) return true;
+    drops_.count(DropReason::kRateLimited);
+    return false;
+  }
+  drops_.count(DropReason::kBadMac2);
+  std::array<std::uint8_t, kCookieReplySize> reply;
+  cookie_checker_.create_cookie_reply(datagram, load_le32(datagram.data() + initiation::kSender), from.remote, now.boot,
+                                      random_, reply);
+  outbox_.send(from, reply, kHandshakeDsField);
+  return false;
+}
+
+void Device::receive_initiation(std::span<const std::uint8_t> datagram, const Route& from, Now now) {
+  const auto message = datagram.first<kInitiationSize>();
+  const auto opened = open_initiation(identity_, message);
+  if (!opened) return drops_.count(DropReason::kBadHandshake);
+  Peer* peer = find(opened->remote_static);
+  if (peer == nullptr) return drops_.count(DropReason::kUnknownPeer);
+  AcceptedInitiation accepted;
+  if (const auto drop = accept_initiation(peer->handshake, *opened, message, now.boot, accepted)) {
+    return drops_.count(*drop);
+  }
+  peer->shared->rx_bytes.fetch_add(datagram.size(), std::memory_order_relaxed);
+  peer->shared->roam(from);
+  peer->shared->any_received(now.boot);
+
+  std::array<std::uint8_t, kResponseSize> reply;
+  const std::uint32_t index = index_table_.reserve(peer->id, random_);
+  const auto established = create_response(peer->handshake, accepted, index, random_, reply);
+  if (!established) {
+    index_table_.free(index);
+    return drops_.count(DropReason::kBadHandshake);
+  }
+  install(*peer, *established, false, now);
+  send_handshake_message(*peer, reply, now);
+  reschedule(*peer, now.boot);
+}
+
+void Device::receive_response(std::span<const std::uint8_t> datagram, const Route& from, Now now) {
+  PeerId owner;
+  if (!index_table_.owner_of(load_le32(datagram.data() + response::kReceiver), owner)) {
+    return drops_.count(DropReason::kUnknownIndex);
+  }
+  Peer* peer = find(owner);
+  if (peer == nullptr) return drops_.count(DropReason::kUnknownIndex);
+  const auto established = consume_response(peer->handshake, identity_, datagram.first<kResponseSize>());
+  if (!established) return drops_.count(DropReason::kBadHandshake);
+  peer->shared->rx_bytes.fetch_add(datagram.size(), std::memory_order_relaxed);
+  peer->shared->roam(from);
+  peer->shared->any_received(now.boot);
+  Session& session = install(*peer, *established, true, now);
+  handshake_complete(*peer, now);
+  begin_sending(*peer, session, now);
+  reschedule(*peer, now.boot);
+}
+
+void Device::receive_cookie_reply(std::span<const std::uint8_t> datagram, Now now) {
+  PeerId owner;
+  if (!index_table_.owner_of(load_le32(datagram.data() + cookie_reply::kReceiver), owner)) {
+    return drops_.count(DropReason::kUnknownIndex);
+  }
+  Peer* peer = find(owner);
+  if (peer == nullptr || !peer->authenticator.consume_cookie_reply(datagram.first<kCookieReplySize>(), now.boot)) {
+    return drops_.count(DropReason::kBadHandshake);
+  }
+  peer->shared->rx_bytes.fetch_add(datagram.size(), std::memory_order_relaxed);
+}
+
+void Device::send_handshake_message(Peer& peer, std::span<std::uint8_t> message, Now now) {
+  peer.authenticator.add_macs(message, now.boot);
+  peer.shared->tx_bytes.fetch_add(message.size(), std::memory_order_relaxed);
+  peer.shared->any_sent(now.boot);
+  outbox_.send(peer.shared->route(), message, kHandshakeDsField);
+}
+
+}  // namespace greywire::wireguard

@@ -1,0 +1,117 @@
+// When handshakes start, are repeated and given up, keepalives, and the end of keys: whitepaper §6.
+#include "router/wireguard/device.h"
+
+namespace greywire::wireguard {
+
+void Device::attend(PeerId id, Now now) {
+  Peer* peer = find(id);
+  if (peer == nullptr) return;
+  const std::uint32_t wanted = peer->shared->attention.exchange(0, std::memory_order_acq_rel);
+  const auto asks = [&](Attention what) { return (wanted & static_cast<std::uint32_t>(what)) != 0; };
+  if (asks(Attention::kConfirmed) && peer->next && peer->next->confirmed.load(std::memory_order_acquire)) {
+    promote_next(*peer, now);
+  }
+  if (asks(Attention::kStaged) && peer->current && !peer->current->expired(now.boot)) {
+    begin_sending(*peer, *peer->current, now);
+  } else if (asks(Attention::kStaged)) {
+    start_handshake(*peer, now, false);
+  }
+  if (asks(Attention::kHandshake)) {
+    const Session* current = peer->current.get();
+    const bool on_send = current == nullptr || current->expired(now.boot) || current->wants_rekey_on_send(now.boot);
+    const bool on_receive = !on_send && current->wants_rekey_on_receive(now.boot) && !peer->last_minute_handshake;
+    if (on_receive) peer->last_minute_handshake = true;
+    if (on_send || on_receive) start_handshake(*peer, now, false);
+  }
+  reschedule(*peer, now.boot);
+}
+
+void Device::start_handshake(Peer& peer, Now now, bool retry) {
+  if (!retry) peer.attempts = 0;
+  if (!peer.shared->has_endpoint() || !peer.handshake.usable) return;
+  if (peer.last_initiation_sent && now.boot - *peer.last_initiation_sent < kRekeyTimeout) {
+    // Too soon after the last one: what asked for it is served once Rekey-Timeout has passed.
+    if (peer.retransmit_at == kNever) peer.retransmit_at = *peer.last_initiation_sent + kRekeyTimeout + peer.jitter;
+    return;
+  }
+  send_initiation(peer, now);
+}
+
+void Device::send_initiation(Peer& peer, Now now) {
+  forget_initiation(peer);
+  std::array<std::uint8_t, kInitiationSize> message;
+  const std::uint32_t index = index_table_.reserve(peer.id, random_);
+  if (!create_initiation(peer.handshake, identity_, index, tai64n(now.wall), random_, message)) {
+    index_table_.free(index);
+    return;
+  }
+  ++peer.attempts;
+  peer.jitter = draw_jitter();
+  peer.last_initiation_sent = now.boot;
+  peer.retransmit_at = now.boot + kRekeyTimeout + peer.jitter;
+  send_handshake_message(peer, message, now);
+}
+
+void Device::handshake_complete(Peer& peer, Now now) {
+  peer.retransmit_at = kNever;
+  peer.attempts = 0;
+  peer.last_minute_handshake = false;
+  peer.last_handshake = now.wall;
+}
+
+void Device::advance(Now now) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now.boot) {
+    const PeerId id = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    Peer& peer = *find(id);
+    peer.deadline = kNever;
+    advance_peer(peer, now);
+    reschedule(peer, now.boot);
+  }
+  domain_.reclaim();
+}
+
+void Device::advance_peer(Peer& peer, Now now) {
+  PeerData& shared = *peer.shared;
+  if (peer.erase_keys_at <= now.boot) erase_keys(peer);
+  if (peer.retransmit_at <= now.boot) {
+    peer.retransmit_at = kNever;
+    if (peer.attempts > kMaxHandshakeAttempts) {
+      give_up(peer, now);
+    } else {
+      shared.clear_source();
+      start_handshake(peer, now, true);
+    }
+  }
+  const auto unanswered = shared.unanswered_since.load(std::memory_order_relaxed);
+  if (unanswered != 0 &&
+      PeerData::time_of(unanswered) + kKeepaliveTimeout + kRekeyTimeout + peer.jitter <= now.boot) {
+    shared.unanswered_since.store(0, std::memory_order_relaxed);
+    shared.clear_source();
+    start_handshake(peer, now, false);
+  }
+  const auto owed = shared.keepalive_owed_since.load(std::memory_order_relaxed);
+  if (owed != 0 && PeerData::time_of(owed) + kKeepaliveTimeout <= now.boot) {
+    shared.keepalive_owed_since.store(0, std::memory_order_relaxed);
+    send_keepalive(peer, now);
+  }
+  const auto traffic = PeerData::time_of(shared.last_traffic.load(std::memory_order_relaxed));
+  const bool persistent_due =
+      peer.persistent_keepalive != 0 && traffic != TimePoint{} &&
+      traffic + std::chrono::seconds(peer.persistent_keepalive) <= now.boot;
+  if (persistent_due || peer.keepalive_at <= now.boot) {
+    peer.keepalive_at = kNever;
+    send_keepalive(peer, now);
+    // Without an endpoint nothing was sent; look again an interval later all the same.
+    shared.last_traffic.store(PeerData::stamp(now.boot), std::memory_order_relaxed);
+  }
+}
+
+void Device::give_up(Peer& peer, Now now) {
+  drops_.count(DropReason::kNoSession, peer.shared->clear_staged());
+  peer.attempts = 0;
+  forget_initiation(peer);
+  if (peer.erase_keys_at == kNever && peer.has_session()) peer.erase_keys_at = now.boot + kEraseKeysAfter;
+}
+
+}  // namespace greywire::wireguard

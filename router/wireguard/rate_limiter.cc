@@ -1,0 +1,29 @@
+#include "router/wireguard/rate_limiter.h"
+
+#include <algorithm>
+
+namespace greywire::wireguard {
+
+bool HandshakeRateLimiter::admit(const IpAddress& source, TimePoint now) {
+  if (now >= next_sweep_) forget_idle(now);
+  const Prefix key(source, source.is_v4() ? 32 : 64);
+  auto it = buckets_.find(key);
+  if (it == buckets_.end()) {
+    if (buckets_.size() >= kMaxSources) return false;
+    buckets_.emplace(key, Bucket{kBurst - kTokenTime, now});
+    return true;
+  }
+  auto& bucket = it->second;
+  bucket.credit = std::min(bucket.credit + (now - bucket.updated), kBurst);
+  bucket.updated = now;
+  if (bucket.credit < kTokenTime) return false;
+  bucket.credit -= kTokenTime;
+  return true;
+}
+
+void HandshakeRateLimiter::forget_idle(TimePoint now) {
+  std::erase_if(buckets_, [&](const auto& entry) { return now - entry.second.updated > kForgetAfter; });
+  next_sweep_ = now + kForgetAfter;
+}
+
+}  // namespace greywire::wireguard
