@@ -35,12 +35,11 @@ class TunDevice {
   static constexpr std::size_t kMaxFrame = 65536 + 18;
   static constexpr std::size_t kMaxParts = 255;  // of one write()
 
-  // Makes the device, or attaches to a persistent one that nobody holds. `name` has 1 to 15 bytes; a name
-  // with "%d" lets the kernel number it (see name()). `queues` is 1 to 256. The device is down, without
-  // addresses, carrier on. Descriptors are nonblocking and close-on-exec. A device that is busy is tried for
-  // up to one second, since a killed daemon's takes a moment to go. Errors (one line with the way out): EBUSY
-  // held by another process, EPERM not permitted, ENOENT/ENODEV no tun driver, EINVAL a bad name, a bad count
-  // or another kind of interface.
+  // Makes the device, which must not exist yet. `name` has 1 to 15 bytes; with "%d" in it the kernel numbers
+  // it (see name()). `queues` is 1 to 256. The device is down, without addresses, carrier on. Descriptors are
+  // nonblocking and close-on-exec. A name that is taken is tried for up to one second, since a killed
+  // daemon's device takes a moment to go. Errors (one line with the way out): EBUSY the interface exists,
+  // EPERM not permitted, ENOENT, ENODEV or ENXIO no tun driver, EINVAL a bad name or count.
   static Result<TunDevice> open(const std::string& name, TunKind kind, unsigned queues);
 
   TunDevice(TunDevice&& other) noexcept;

@@ -85,10 +85,10 @@ class UdpSocket {
   // error that an earlier send left behind: count it and try again.
   int receive(ReceiveBatch& batch) noexcept;
 
-  // At most kMaxTrains trains; those beyond get E2BIG. Waits once, up to 1 ms, where the socket's buffer is
-  // full. Errors of others that surface here are retried; a refused sticky source is retried without; no GSO
-  // on the path is worked around. What fails then is in the outcomes, and the other trains go out all the
-  // same.
+  // At most kMaxTrains trains; those beyond are not looked at and make `error` E2BIG. Waits once, up to 1 ms,
+  // where the socket's buffer is full. Errors of others that surface here are retried; a refused sticky
+  // source is retried without; no GSO on the path is worked around. What fails then is in the outcomes, and
+  // the other trains go out all the same.
   SendResult send(std::span<const SendTrain> trains) noexcept;
 
  private:
@@ -97,6 +97,8 @@ class UdpSocket {
   static Result<UdpSocket> open_unbound(Family family, const Options& options);
   Result<void> bind_to(std::uint16_t port);
   bool set_flag(int level, int name, int value);
+  bool try_again(const SendTrain& train, std::size_t at, std::uint32_t offset, int code) noexcept;
+  SendResult summary(std::size_t trains, std::size_t asked) const noexcept;
 
   int fd_ = -1;
   Family family_ = Family::kV4;

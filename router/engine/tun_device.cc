@@ -1,0 +1,200 @@
+#include "router/engine/tun_device.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+namespace greywire::engine {
+namespace {
+
+// Not in the headers of Debian 12 (Linux 6.2 brought them).
+constexpr unsigned kTunUso4 = 0x20;
+constexpr unsigned kTunUso6 = 0x40;
+constexpr unsigned kMaxQueues = 256;  // MAX_TAP_QUEUES
+constexpr auto kBusyFor = std::chrono::seconds(1);
+constexpr auto kBusyPause = std::chrono::milliseconds(20);
+
+Error open_error(int code) {
+  switch (code) {
+    case EPERM:
+    case EACCES:
+      return {"cannot open /dev/net/tun: not permitted; this needs root or CAP_NET_ADMIN", EPERM};
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return {
+          "there is no TUN driver behind /dev/net/tun; load it with `modprobe tun` (in a container, pass the "
+          "device in)",
+          code};
+    default:
+      return {fmt::format("cannot open /dev/net/tun: {}", std::strerror(code)), code};
+  }
+}
+
+Error attach_error(const std::string& name, int code) {
+  switch (code) {
+    case EBUSY:
+    case EEXIST:
+      return {fmt::format(
+                  "interface {0} exists already; stop the daemon that holds it, or remove it with `ip link "
+                  "del {0}`",
+                  name),
+              EBUSY};
+    case EPERM:
+    case EACCES:
+      return {
+          fmt::format("cannot create interface {}: not permitted; this needs root or CAP_NET_ADMIN", name),
+          EPERM};
+    default:
+      return {fmt::format("cannot create interface {}: {}", name, std::strerror(code)), code};
+  }
+}
+
+Result<int> open_driver() {
+  const int fd = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return open_error(errno);
+  return fd;
+}
+
+bool valid_name(const std::string& name) {
+  return !name.empty() && name.size() < IFNAMSIZ && name != "." && name != ".." &&
+         name.find_first_of("/: \t\n") == std::string::npos;
+}
+
+ifreq request_for(const std::string& name, TunKind kind, unsigned queues) {
+  ifreq request{};
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  unsigned flags = IFF_NO_PI | IFF_VNET_HDR | (kind == TunKind::kTun ? IFF_TUN : IFF_TAP);
+  if (queues > 1) flags |= IFF_MULTI_QUEUE;
+  request.ifr_flags = static_cast<short>(flags);
+  return request;
+}
+
+// Without IFF_TUN_EXCL the kernel would let us join a multi-queue device that another daemon holds.
+int create_interface(int fd, ifreq& request) {
+  const auto deadline = std::chrono::steady_clock::now() + kBusyFor;
+  const auto flags = request.ifr_flags;
+  for (;;) {
+    request.ifr_flags = static_cast<short>(static_cast<unsigned short>(flags) | IFF_TUN_EXCL);
+    const int failed = ::ioctl(fd, TUNSETIFF, &request) == 0 ? 0 : errno;
+    request.ifr_flags = flags;
+    if (failed != EBUSY || std::chrono::steady_clock::now() >= deadline) return failed;
+    std::this_thread::sleep_for(kBusyPause);
+  }
+}
+
+TunOffloads agree_on_offloads(int fd) {
+  const unsigned tso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  if (::ioctl(fd, TUNSETOFFLOAD, tso | kTunUso4 | kTunUso6) == 0) return {.tso = true, .uso = true};
+  if (::ioctl(fd, TUNSETOFFLOAD, tso) == 0) return {.tso = true, .uso = false};
+  ::ioctl(fd, TUNSETOFFLOAD, static_cast<unsigned>(TUN_F_CSUM));
+  return {};
+}
+
+}  // namespace
+
+Result<TunDevice> TunDevice::open(const std::string& name, TunKind kind, unsigned queues) {
+  if (!valid_name(name)) {
+    return Error{
+        fmt::format("\"{}\" cannot be an interface name; use 1 to 15 characters without / : or spaces", name),
+        EINVAL};
+  }
+  if (queues < 1 || queues > kMaxQueues) {
+    return Error{fmt::format("interface {} cannot have {} queues; use 1 to {}", name, queues, kMaxQueues),
+                 EINVAL};
+  }
+  TunDevice device;
+  device.kind_ = kind;
+  device.fds_.reserve(queues);
+  ifreq request = request_for(name, kind, queues);
+  for (unsigned q = 0; q < queues; ++q) {
+    auto fd = open_driver();
+    if (!fd) return fd.error();
+    device.fds_.push_back(*fd);
+    const int failed = q == 0                                   ? create_interface(*fd, request)
+                       : ::ioctl(*fd, TUNSETIFF, &request) == 0 ? 0
+                                                                : errno;
+    if (failed != 0) return attach_error(name, failed);
+  }
+  int header_bytes = sizeof(VirtioNetHeader);
+  if (::ioctl(device.fds_[0], TUNSETVNETHDRSZ, &header_bytes) != 0) return attach_error(name, errno);
+  device.offloads_ = agree_on_offloads(device.fds_[0]);
+  device.name_ = request.ifr_name;
+  device.ifindex_ = static_cast<int>(::if_nametoindex(request.ifr_name));
+  return device;
+}
+
+TunDevice::TunDevice(TunDevice&& other) noexcept
+    : fds_(std::exchange(other.fds_, {})),
+      name_(std::move(other.name_)),
+      ifindex_(other.ifindex_),
+      kind_(other.kind_),
+      offloads_(other.offloads_) {}
+
+TunDevice& TunDevice::operator=(TunDevice&& other) noexcept {
+  if (this == &other) return *this;
+  close_all();
+  fds_ = std::exchange(other.fds_, {});
+  name_ = std::move(other.name_);
+  ifindex_ = other.ifindex_;
+  kind_ = other.kind_;
+  offloads_ = other.offloads_;
+  return *this;
+}
+
+TunDevice::~TunDevice() {
+  close_all();
+}
+
+void TunDevice::close_all() noexcept {
+  for (const int fd : fds_) ::close(fd);
+  fds_.clear();
+}
+
+std::ptrdiff_t TunDevice::read(unsigned queue, VirtioNetHeader& header,
+                               std::span<std::uint8_t> frame) noexcept {
+  const iovec parts[2] = {{&header, sizeof header}, {frame.data(), frame.size()}};
+  ssize_t n;
+  do n = ::readv(fds_[queue], parts, 2);
+  while (n < 0 && errno == EINTR);
+  if (n < 0) return errno == EAGAIN ? 0 : -errno;
+  return std::max<std::ptrdiff_t>(n - static_cast<std::ptrdiff_t>(sizeof header), 0);
+}
+
+std::ptrdiff_t TunDevice::write(unsigned queue, const VirtioNetHeader& header, const iovec* parts,
+                                std::size_t count) noexcept {
+  if (count > kMaxParts) return -E2BIG;
+  std::array<iovec, kMaxParts + 1> all;
+  all[0] = {const_cast<VirtioNetHeader*>(&header), sizeof header};
+  std::copy_n(parts, count, all.begin() + 1);
+  ssize_t n;
+  do n = ::writev(fds_[queue], all.data(), static_cast<int>(count + 1));
+  while (n < 0 && errno == EINTR);
+  return n < 0 ? -errno : n - static_cast<std::ptrdiff_t>(sizeof header);
+}
+
+// EBADFD: detached. EFAULT is what a reader that waited inside the kernel gets; a nonblocking one never waits
+// there.
+bool TunDevice::is_gone(std::ptrdiff_t result) noexcept {
+  return result == -EBADFD;
+}
+
+Result<void> TunDevice::set_carrier(bool on) {
+  int value = on ? 1 : 0;
+  if (::ioctl(fds_[0], TUNSETCARRIER, &value) == 0) return {};
+  const int code = errno;
+  return Error{fmt::format("cannot set the carrier of {}: {}", name_, std::strerror(code)), code};
+}
+
+}  // namespace greywire::engine

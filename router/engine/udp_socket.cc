@@ -1,0 +1,225 @@
+// Opening and configuring underlay sockets. Receiving is in receive_batch.cc, sending in udp_send.cc.
+#include "router/engine/udp_socket.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "router/engine/udp_send_state.h"
+
+namespace greywire::engine {
+namespace {
+
+constexpr unsigned kOldMaxSegments = 64;  // UDP_MAX_SEGMENTS before Linux 6.9
+constexpr unsigned kNewMaxSegments = 128;
+constexpr int kPairTries = 100;  // to find a port that is free in both families
+
+int native(Family family) {
+  return family == Family::kV4 ? AF_INET : AF_INET6;
+}
+std::string_view family_name(Family family) {
+  return family == Family::kV4 ? "IPv4" : "IPv6";
+}
+
+socklen_t make_address(Family family, bool loopback, std::uint16_t port, sockaddr_storage& out) {
+  out = {};
+  if (family == Family::kV4) {
+    auto& a = reinterpret_cast<sockaddr_in&>(out);
+    a.sin_family = AF_INET;
+    a.sin_port = htons(port);
+    a.sin_addr.s_addr = htonl(loopback ? INADDR_LOOPBACK : INADDR_ANY);
+    return sizeof a;
+  }
+  auto& a = reinterpret_cast<sockaddr_in6&>(out);
+  a.sin6_family = AF_INET6;
+  a.sin6_port = htons(port);
+  a.sin6_addr = loopback ? in6addr_loopback : in6addr_any;
+  return sizeof a;
+}
+
+// Sends one train of 128 single bytes to itself over loopback; an older kernel refuses it. Where loopback is
+// down the smaller limit is assumed: it is right everywhere.
+unsigned probe_max_segments(Family family) {
+  const int fd = ::socket(native(family), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return kOldMaxSegments;
+  sockaddr_storage address;
+  socklen_t size = make_address(family, true, 0, address);
+  const int segment = 1;
+  const char train[kNewMaxSegments] = {};
+  const bool taken = ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+                     ::setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment) == 0 &&
+                     ::sendto(fd, train, sizeof train, 0, reinterpret_cast<sockaddr*>(&address), size) > 0;
+  ::close(fd);
+  return taken ? kNewMaxSegments : kOldMaxSegments;
+}
+
+void set_buffer(int fd, int forced, int plain, int bytes) {
+  if (::setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof bytes) != 0) {
+    ::setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof bytes);
+  }
+}
+
+}  // namespace
+
+UdpSocket::UdpSocket() : state_(std::make_unique<SendState>()) {}
+
+UdpSocket::UdpSocket(UdpSocket&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      family_(other.family_),
+      port_(other.port_),
+      gso_(other.gso_),
+      max_segments_(other.max_segments_),
+      state_(std::move(other.state_)) {}
+
+UdpSocket& UdpSocket::operator=(UdpSocket&& other) noexcept {
+  if (this == &other) return *this;
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = std::exchange(other.fd_, -1);
+  family_ = other.family_;
+  port_ = other.port_;
+  gso_ = other.gso_;
+  max_segments_ = other.max_segments_;
+  state_ = std::move(other.state_);
+  return *this;
+}
+
+UdpSocket::~UdpSocket() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+bool UdpSocket::set_flag(int level, int name, int value) {
+  return ::setsockopt(fd_, level, name, &value, sizeof value) == 0;
+}
+
+Result<void> UdpSocket::set_mark(std::uint32_t fwmark) {
+  if (set_flag(SOL_SOCKET, SO_MARK, static_cast<int>(fwmark))) return {};
+  const int code = errno;
+  return Error{fmt::format("cannot mark outer packets with {:#x}: {}", fwmark,
+                           code == EPERM ? "this needs root or CAP_NET_ADMIN" : std::strerror(code)),
+               code};
+}
+
+Result<UdpSocket> UdpSocket::open_unbound(Family family, const Options& options) {
+  UdpSocket s;
+  s.family_ = family;
+  s.fd_ = ::socket(native(family), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (s.fd_ < 0) {
+    const int code = errno;
+    return Error{fmt::format("cannot open an {} UDP socket: {}", family_name(family), std::strerror(code)),
+                 code};
+  }
+  const bool ok = family == Family::kV4
+                      ? s.set_flag(IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE) &&
+                            s.set_flag(IPPROTO_IP, IP_PKTINFO, 1) && s.set_flag(IPPROTO_IP, IP_RECVTOS, 1)
+                      : s.set_flag(IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+                            s.set_flag(IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE) &&
+                            s.set_flag(IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+                            s.set_flag(IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+  if (!ok) {
+    const int code = errno;
+    return Error{
+        fmt::format("cannot configure an {} UDP socket: {}", family_name(family), std::strerror(code)), code};
+  }
+  s.set_flag(SOL_UDP, UDP_GRO, 1);  // an optimization: a kernel without it brings single datagrams
+  set_buffer(s.fd_, SO_RCVBUFFORCE, SO_RCVBUF, options.buffer_bytes);
+  set_buffer(s.fd_, SO_SNDBUFFORCE, SO_SNDBUF, options.buffer_bytes);
+  if (options.fwmark != 0) {
+    if (auto r = s.set_mark(options.fwmark); !r) return r.error();
+  }
+  if (!options.bind_device.empty() &&
+      ::setsockopt(s.fd_, SOL_SOCKET, SO_BINDTODEVICE, options.bind_device.data(),
+                   static_cast<socklen_t>(options.bind_device.size())) != 0) {
+    const int code = errno;
+    return Error{fmt::format("cannot bind the underlay to {}: {}", options.bind_device,
+                             code == ENODEV  ? "there is no such interface"
+                             : code == EPERM ? "this needs root or CAP_NET_ADMIN"
+                                             : std::strerror(code)),
+                 code};
+  }
+  if (options.reuse_port) s.set_flag(SOL_SOCKET, SO_REUSEPORT, 1);
+  return s;
+}
+
+Result<void> UdpSocket::bind_to(std::uint16_t port) {
+  sockaddr_storage address;
+  socklen_t size = make_address(family_, false, port, address);
+  if (::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) != 0) {
+    const int code = errno;
+    if (code == EADDRINUSE) {
+      return Error{
+          fmt::format("UDP port {} ({}) is in use by another process; stop it or choose another listen port",
+                      port, family_name(family_)),
+          code};
+    }
+    return Error{
+        fmt::format("cannot bind UDP port {} ({}): {}{}", port, family_name(family_), std::strerror(code),
+                    code == EACCES ? "; ports below 1024 need root or CAP_NET_BIND_SERVICE" : ""),
+        code};
+  }
+  ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
+  // sin_port and sin6_port are in the same place.
+  port_ = ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port);
+  return {};
+}
+
+Result<UdpSocket> UdpSocket::open(Family family, std::uint16_t port, const Options& options) {
+  auto s = open_unbound(family, options);
+  if (!s) return s;
+  if (auto bound = s->bind_to(port); !bound) return bound.error();
+  s->max_segments_ = probe_max_segments(family);
+  return s;
+}
+
+Result<std::vector<UdpSocket>> UdpSocket::open_group(Family family, std::uint16_t port, unsigned count,
+                                                     const Options& options) {
+  Options alone = options;
+  alone.reuse_port = false;
+  auto first = open(family, port, alone);
+  if (!first) return first.error();
+  if (count > 1 && !first->set_flag(SOL_SOCKET, SO_REUSEPORT, 1)) {
+    return Error{fmt::format("cannot share UDP port {} among workers: {}", port, std::strerror(errno)),
+                 errno};
+  }
+  std::vector<UdpSocket> group;
+  group.reserve(count);
+  const auto shared_port = first->port();
+  const auto max_segments = first->max_segments();
+  group.push_back(std::move(*first));
+  alone.reuse_port = true;
+  for (unsigned i = 1; i < count; ++i) {
+    auto next = open_unbound(family, alone);
+    if (!next) return next.error();
+    if (auto bound = next->bind_to(shared_port); !bound) return bound.error();
+    next->max_segments_ = max_segments;
+    group.push_back(std::move(*next));
+  }
+  return group;
+}
+
+Result<UnderlaySockets> open_underlay(std::uint16_t port, unsigned count, const UdpSocketOptions& options) {
+  for (int tries = 1;; ++tries) {
+    auto v4 = UdpSocket::open_group(Family::kV4, port, count, options);
+    if (!v4) return v4.error();
+    UnderlaySockets sockets;
+    sockets.port = v4->front().port();
+    sockets.v4 = std::move(*v4);
+    auto v6 = UdpSocket::open_group(Family::kV6, sockets.port, count, options);
+    if (v6) {
+      sockets.v6 = std::move(*v6);
+      return sockets;
+    }
+    if (v6.error().code == EAFNOSUPPORT) return sockets;
+    // The kernel chose a number that is free for IPv4 only: let it choose another.
+    if (port != 0 || v6.error().code != EADDRINUSE || tries == kPairTries) return v6.error();
+  }
+}
+
+}  // namespace greywire::engine

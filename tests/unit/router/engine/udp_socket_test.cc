@@ -1,0 +1,438 @@
+#include "router/engine/udp_socket.h"
+
+#include <poll.h>
+
+#include <cerrno>
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+#include "network_namespace.h"
+
+namespace greywire::engine {
+namespace {
+
+IpAddress address(const char* text) {
+  return IpAddress::parse(text).value();
+}
+IpAddress loopback(Family f) {
+  return address(f == Family::kV4 ? "127.0.0.1" : "::1");
+}
+
+UdpSocket open_socket(Family f, const UdpSocketOptions& options = {}) {
+  auto s = UdpSocket::open(f, 0, options);
+  EXPECT_TRUE(s.has_value()) << s.error().text;
+  return std::move(*s);
+}
+
+std::vector<std::uint8_t> pattern(std::size_t n) {
+  std::vector<std::uint8_t> bytes(n);
+  for (std::size_t i = 0; i < n; ++i) bytes[i] = static_cast<std::uint8_t>(i * 7 + i / 251);
+  return bytes;
+}
+
+SendTrain train_to(const UdpSocket& to, const std::vector<std::uint8_t>& bytes, std::uint16_t segment) {
+  SendTrain t;
+  t.destination = {loopback(to.family()), to.port(), 0};
+  t.bytes = bytes.data();
+  t.size = static_cast<std::uint32_t>(bytes.size());
+  t.segment_size = segment;
+  return t;
+}
+
+// Loopback delivers before send() returns; the poll is a guard, not a pause.
+int receive_some(UdpSocket& s, ReceiveBatch& batch) {
+  pollfd p{s.fd(), POLLIN, 0};
+  if (::poll(&p, 1, 2000) <= 0) return 0;
+  return s.receive(batch);
+}
+
+// All that waits at `s`, and how many datagrams it was.
+struct Received {
+  std::vector<std::uint8_t> bytes;
+  std::size_t messages = 0;
+  std::size_t datagrams = 0;
+};
+Received receive_all(UdpSocket& s, std::size_t bytes) {
+  Received all;
+  ReceiveBatch batch(4);
+  while (all.bytes.size() < bytes) {
+    if (receive_some(s, batch) <= 0) break;
+    for (const auto& m : batch) {
+      all.bytes.insert(all.bytes.end(), m.bytes, m.bytes + m.size);
+      all.messages += 1;
+      all.datagrams += m.segment_size == 0 ? 1 : (m.size + m.segment_size - 1U) / m.segment_size;
+    }
+  }
+  return all;
+}
+
+class UdpSocketTest : public NetworkNamespace, public ::testing::WithParamInterface<Family> {
+ protected:
+  void SetUp() override { NetworkNamespace::SetUp(); }
+};
+class UdpSocketV4Test : public NetworkNamespace {};
+
+INSTANTIATE_TEST_SUITE_P(Families, UdpSocketTest, ::testing::Values(Family::kV4, Family::kV6),
+                         [](const auto& p) { return p.param == Family::kV4 ? "v4" : "v6"; });
+
+TEST_P(UdpSocketTest, ChoosesAPortWhenAskedForZero) {
+  const auto a = open_socket(GetParam());
+  const auto b = open_socket(GetParam());
+  EXPECT_NE(a.port(), 0);
+  EXPECT_NE(b.port(), 0);
+  EXPECT_NE(a.port(), b.port());
+}
+
+TEST_P(UdpSocketTest, ASingleDatagramArrivesWithItsAddressesAndTrafficClass) {
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  const auto bytes = pattern(148);
+  auto t = train_to(b, bytes, 0);
+  t.ds_field = 0x88;
+  const auto result = a.send({&t, 1});
+  EXPECT_EQ(result.sent, 1U);
+  EXPECT_EQ(result.error, 0);
+  ASSERT_EQ(result.outcomes.size(), 1U);
+  EXPECT_EQ(result.outcomes[0].sent_bytes, 148U);
+  ReceiveBatch batch;
+  ASSERT_EQ(receive_some(b, batch), 1);
+  ASSERT_EQ(batch.size(), 1U);
+  const auto& m = batch[0];
+  EXPECT_EQ(std::vector<std::uint8_t>(m.bytes, m.bytes + m.size), bytes);
+  EXPECT_EQ(m.segment_size, 0);
+  EXPECT_EQ(m.source, (Endpoint{loopback(GetParam()), a.port(), 0}));
+  EXPECT_TRUE(m.has_local);
+  EXPECT_EQ(m.local, loopback(GetParam()));
+  EXPECT_EQ(m.local_ifindex, ::if_nametoindex("lo"));
+  EXPECT_EQ(m.ds_field, 0x88);
+  EXPECT_EQ(b.receive(batch), 0);
+  EXPECT_EQ(batch.size(), 0U);
+}
+
+TEST_P(UdpSocketTest, ATrainArrivesAsOneMessage) {
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  const auto bytes = pattern(40 * 1452 + 500);
+  const auto t = train_to(b, bytes, 1452);
+  EXPECT_EQ(a.send({&t, 1}).sent, 1U);
+  ReceiveBatch batch;
+  ASSERT_EQ(receive_some(b, batch), 1);
+  EXPECT_EQ(batch[0].segment_size, 1452);
+  EXPECT_EQ(std::vector<std::uint8_t>(batch[0].bytes, batch[0].bytes + batch[0].size), bytes);
+  EXPECT_TRUE(a.gso());
+}
+
+// Every length and segment size arrives whole and cut as asked, beyond the limits of one system call too.
+TEST_P(UdpSocketTest, TrainsOfAnySizeAreSpreadOverSystemCalls) {
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  struct Case {
+    std::size_t size;
+    std::uint16_t segment;
+    std::size_t datagrams;
+  };
+  for (const auto& c : std::vector<Case>{{1, 0, 1},
+                                         {1452, 1452, 1},
+                                         {1452, 9000, 1},
+                                         {1453, 1452, 2},
+                                         {64 * 100, 100, 64},
+                                         {65 * 100, 100, 65},
+                                         {128 * 100, 100, 128},
+                                         {129 * 100, 100, 129},
+                                         {300 * 32 + 1, 32, 301},
+                                         {65487, 1452, 46},
+                                         {200000, 1452, 138},
+                                         {3 * 40000, 40000, 3},
+                                         {65487, 0, 1}}) {
+    SCOPED_TRACE(testing::Message() << c.size << " in " << c.segment);
+    const auto bytes = pattern(c.size);
+    const auto t = train_to(b, bytes, c.segment);
+    const auto result = a.send({&t, 1});
+    EXPECT_EQ(result.sent, 1U) << std::strerror(result.error);
+    EXPECT_EQ(result.outcomes[0].sent_bytes, c.size);
+    const auto all = receive_all(b, c.size);
+    EXPECT_EQ(all.bytes, bytes);
+    EXPECT_EQ(all.datagrams, c.datagrams);
+  }
+}
+
+TEST_P(UdpSocketTest, ManyTrainsGoOutInOrder) {
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  auto c = open_socket(GetParam());
+  std::vector<std::vector<std::uint8_t>> contents;
+  std::vector<std::uint8_t> to_b, to_c;
+  for (std::size_t i = 0; i < UdpSocket::kMaxTrains; ++i) {
+    contents.push_back(pattern(200 + i * 31));
+    auto& expected = i % 3 == 0 ? to_c : to_b;
+    expected.insert(expected.end(), contents.back().begin(), contents.back().end());
+  }
+  std::vector<SendTrain> trains;
+  for (std::size_t i = 0; i < contents.size(); ++i)
+    trains.push_back(train_to(i % 3 == 0 ? c : b, contents[i], 400));
+  const auto result = a.send(trains);
+  EXPECT_EQ(result.sent, trains.size());
+  EXPECT_EQ(receive_all(b, to_b.size()).bytes, to_b);
+  EXPECT_EQ(receive_all(c, to_c.size()).bytes, to_c);
+}
+
+TEST_P(UdpSocketTest, MoreThanTheMostTrainsIsSaid) {
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  const auto bytes = pattern(10);
+  const std::vector<SendTrain> trains(UdpSocket::kMaxTrains + 1, train_to(b, bytes, 0));
+  const auto result = a.send(trains);
+  EXPECT_EQ(result.sent, UdpSocket::kMaxTrains);
+  EXPECT_EQ(result.error, E2BIG);
+  EXPECT_EQ(result.outcomes.size(), UdpSocket::kMaxTrains);
+}
+
+TEST_P(UdpSocketTest, MessagesHaveRoomAroundThem) {
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  const auto bytes = pattern(65487);
+  const auto t = train_to(b, bytes, 0);
+  ASSERT_EQ(a.send({&t, 1}).sent, 1U);
+  ASSERT_EQ(a.send({&t, 1}).sent, 1U);
+  ReceiveBatch batch(2);
+  ASSERT_EQ(receive_some(b, batch), 2);
+  for (const auto& m : batch) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(m.bytes) % 64, 0U);
+    std::memset(m.bytes - ReceiveBatch::kSlack, 0xee, ReceiveBatch::kSlack);
+    std::memset(m.bytes + ReceiveBatch::kBufferBytes, 0xee, ReceiveBatch::kSlack);
+  }
+  for (const auto& m : batch) EXPECT_EQ(std::memcmp(m.bytes, bytes.data(), bytes.size()), 0);
+}
+
+TEST_P(UdpSocketTest, APortInUseIsNamed) {
+  const auto a = open_socket(GetParam());
+  const auto b = UdpSocket::open(GetParam(), a.port(), {});
+  ASSERT_FALSE(b.has_value());
+  EXPECT_EQ(b.error().code, EADDRINUSE);
+  EXPECT_NE(b.error().text.find("port " + std::to_string(a.port())), std::string::npos) << b.error().text;
+}
+
+TEST_P(UdpSocketTest, AGroupSharesItsPortButLetsNobodyElseIn) {
+  auto group = UdpSocket::open_group(GetParam(), 0, 4, {});
+  ASSERT_TRUE(group.has_value()) << group.error().text;
+  ASSERT_EQ(group->size(), 4U);
+  for (const auto& s : *group) EXPECT_EQ(s.port(), group->front().port());
+  const auto second = UdpSocket::open_group(GetParam(), group->front().port(), 4, {});
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, EADDRINUSE);
+}
+
+TEST_P(UdpSocketTest, AGroupSpreadsFlows) {
+  auto group = UdpSocket::open_group(GetParam(), 0, 2, {});
+  ASSERT_TRUE(group.has_value());
+  const auto bytes = pattern(32);
+  constexpr int kFlows = 64;
+  for (int i = 0; i < kFlows; ++i) {
+    auto a = open_socket(GetParam());
+    const auto t = train_to(group->front(), bytes, 0);
+    ASSERT_EQ(a.send({&t, 1}).sent, 1U);
+  }
+  ReceiveBatch batch(64);
+  const int first = (*group)[0].receive(batch);
+  const int second = (*group)[1].receive(batch);
+  EXPECT_EQ(first + second, kFlows);
+  EXPECT_GT(first, 0);
+  EXPECT_GT(second, 0);
+}
+
+TEST_P(UdpSocketTest, ADatagramBeyondTheMtuIsReportedAndTheOthersGoOut) {
+  ASSERT_TRUE(set_mtu("lo", 1500));
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  const auto fits = pattern(1400);
+  const auto big = pattern(1600);
+  const auto big_train = pattern(1480 * 10);
+  const SendTrain trains[] = {train_to(b, fits, 0), train_to(b, big, 0), train_to(b, fits, 700),
+                              train_to(b, big_train, 1480), train_to(b, fits, 0)};
+  const auto result = a.send(trains);
+  EXPECT_EQ(result.sent, 3U);
+  EXPECT_EQ(result.error, EMSGSIZE);
+  const int expected[] = {0, EMSGSIZE, 0, EMSGSIZE, 0};
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(result.outcomes[i].error, expected[i]) << i;
+  EXPECT_TRUE(a.gso());
+  EXPECT_EQ(receive_all(b, 3 * 1400).bytes.size(), 3U * 1400U);
+}
+
+TEST_P(UdpSocketTest, AStickySourceIsUsed) {
+  if (GetParam() == Family::kV6) {
+    ASSERT_EQ(std::system("ip -6 addr add 2001:db8::7/128 dev lo nodad"), 0);
+  }
+  const auto own = address(GetParam() == Family::kV4 ? "127.0.0.7" : "2001:db8::7");
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  const auto bytes = pattern(3000);
+  auto t = train_to(b, bytes, 1000);
+  t.has_local = true;
+  t.local = own;
+  t.local_ifindex = 12345;  // of no matter outside link-local addresses
+  const auto result = a.send({&t, 1});
+  EXPECT_EQ(result.sent, 1U);
+  EXPECT_FALSE(result.clear_source);
+  ReceiveBatch batch;
+  ASSERT_EQ(receive_some(b, batch), 1);
+  EXPECT_EQ(batch[0].source, (Endpoint{own, a.port(), 0}));
+}
+
+TEST_P(UdpSocketTest, AStickySourceThatIsGoneIsReportedAndDoneWithout) {
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  const auto bytes = pattern(3000);
+  auto stale = train_to(b, bytes, 1000);
+  stale.has_local = true;
+  stale.local = address(GetParam() == Family::kV4 ? "192.0.2.9" : "2001:db8::9");
+  const SendTrain trains[] = {train_to(b, bytes, 1000), stale, train_to(b, bytes, 1000)};
+  const auto result = a.send(trains);
+  EXPECT_EQ(result.sent, 3U) << std::strerror(result.error);
+  EXPECT_TRUE(result.clear_source);
+  EXPECT_FALSE(result.outcomes[0].clear_source);
+  EXPECT_TRUE(result.outcomes[1].clear_source);
+  EXPECT_FALSE(result.outcomes[2].clear_source);
+  EXPECT_TRUE(a.gso());
+  ReceiveBatch batch;
+  ASSERT_EQ(receive_some(b, batch), 3);
+  for (const auto& m : batch) EXPECT_EQ(m.segment_size, 1000);
+}
+
+TEST_P(UdpSocketTest, NoRouteIsAnErrorOfThatTrainAlone) {
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  const auto bytes = pattern(100);
+  auto lost = train_to(b, bytes, 0);
+  lost.destination.address = address(GetParam() == Family::kV4 ? "198.51.100.1" : "2001:db8:1::1");
+  lost.has_local = true;
+  lost.local = loopback(GetParam());
+  auto other_family = train_to(b, bytes, 0);
+  other_family.destination.address = loopback(GetParam() == Family::kV4 ? Family::kV6 : Family::kV4);
+  const SendTrain trains[] = {other_family, other_family, lost, train_to(b, bytes, 0), other_family};
+  const auto result = a.send(trains);
+  EXPECT_EQ(result.sent, 1U);
+  EXPECT_EQ(result.error, EAFNOSUPPORT);
+  EXPECT_EQ(result.outcomes[2].error, ENETUNREACH);
+  EXPECT_FALSE(result.outcomes[2].clear_source);
+  EXPECT_EQ(result.outcomes[3].error, 0);
+  EXPECT_EQ(result.outcomes[3].sent_bytes, 100U);
+  EXPECT_EQ(result.outcomes[4].error, EAFNOSUPPORT);
+  ReceiveBatch batch;
+  EXPECT_EQ(receive_some(b, batch), 1);
+}
+
+// Nobody listens: the ICMP error must not cost the next datagrams, whosever they are.
+TEST_P(UdpSocketTest, ARefusedDestinationDoesNotDisturbOthers) {
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  const auto bytes = pattern(100);
+  auto nobody = train_to(b, bytes, 0);
+  nobody.destination.port = 9;
+  for (int i = 0; i < 20; ++i) {
+    const SendTrain trains[] = {nobody, train_to(b, bytes, 0)};
+    const auto result = a.send(trains);
+    EXPECT_EQ(result.outcomes[1].error, 0);
+    ReceiveBatch batch;
+    EXPECT_EQ(receive_some(b, batch), 1);
+    EXPECT_EQ(a.receive(batch), 0);
+  }
+}
+
+TEST_P(UdpSocketTest, TheMarkSelectsTheRoutingTable) {
+  const bool v4 = GetParam() == Family::kV4;
+  ASSERT_EQ(std::system(v4 ? "ip -4 rule add fwmark 0x77 blackhole" : "ip -6 rule add fwmark 0x77 blackhole"),
+            0);
+  auto a = open_socket(GetParam());
+  auto b = open_socket(GetParam());
+  const auto bytes = pattern(100);
+  auto t = train_to(b, bytes, 0);
+  // Loopback is in the local table, which is asked before the rule.
+  t.destination.address = address(v4 ? "198.51.100.1" : "2001:db8:1::1");
+  ASSERT_EQ(
+      std::system(v4 ? "ip -4 route add 198.51.100.0/24 dev lo" : "ip -6 route add 2001:db8:1::/64 dev lo"),
+      0);
+  EXPECT_EQ(a.send({&t, 1}).error, 0);
+  ASSERT_TRUE(a.set_mark(0x77).has_value());
+  EXPECT_NE(a.send({&t, 1}).error, 0);
+  ASSERT_TRUE(a.set_mark(0).has_value());
+  EXPECT_EQ(a.send({&t, 1}).error, 0);
+}
+
+TEST_P(UdpSocketTest, AnUnknownDeviceIsNamed) {
+  UdpSocketOptions options;
+  options.bind_device = "nosuch0";
+  const auto s = UdpSocket::open(GetParam(), 0, options);
+  ASSERT_FALSE(s.has_value());
+  EXPECT_EQ(s.error().code, ENODEV);
+  EXPECT_NE(s.error().text.find("nosuch0"), std::string::npos);
+}
+
+TEST_F(UdpSocketV4Test, BothFamiliesShareOnePort) {
+  auto u = open_underlay(0, 2, {});
+  ASSERT_TRUE(u.has_value()) << u.error().text;
+  EXPECT_EQ(u->v4.size(), 2U);
+  EXPECT_EQ(u->v6.size(), 2U);
+  for (const auto& s : u->v4) EXPECT_EQ(s.port(), u->port);
+  for (const auto& s : u->v6) EXPECT_EQ(s.port(), u->port);
+  const auto second = open_underlay(u->port, 2, {});
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, EADDRINUSE);
+}
+
+// A port taken in IPv6 only leaves nothing bound in IPv4.
+TEST_F(UdpSocketV4Test, HalfAPortIsNoPort) {
+  const auto v6 = open_socket(Family::kV6);
+  ASSERT_FALSE(open_underlay(v6.port(), 1, {}).has_value());
+  EXPECT_TRUE(UdpSocket::open(Family::kV4, v6.port(), {}).has_value());
+}
+
+TEST_F(UdpSocketV4Test, AnInterfaceWithoutChecksumOffloadIsWorkedAround) {
+  ASSERT_EQ(
+      std::system(
+          "ip link add va type veth peer name vb && ip addr add 198.51.100.1/24 dev va && "
+          "ip link set va up && ip link set vb up && ip neigh add 198.51.100.2 lladdr 02:00:00:00:00:02 "
+          "dev va"),
+      0);
+  ASSERT_TRUE(switch_checksum_offload_off("va")) << std::strerror(errno);
+  auto a = open_socket(Family::kV4);
+  auto b = open_socket(Family::kV4);
+  const auto bytes = pattern(10 * 1000 + 5);
+  auto t = train_to(b, bytes, 1000);
+  t.destination.address = address("198.51.100.2");
+  const SendTrain trains[] = {t, train_to(b, bytes, 1000)};
+  const auto result = a.send(trains);
+  EXPECT_EQ(result.sent, 2U) << std::strerror(result.error);
+  EXPECT_EQ(result.outcomes[0].sent_bytes, bytes.size());
+  EXPECT_EQ(receive_all(b, bytes.size()).bytes, bytes);
+}
+
+// A full send buffer is waited for once and then said; nothing is sent out of order.
+TEST_F(UdpSocketV4Test, AFullBufferIsReported) {
+  ASSERT_EQ(
+      std::system(
+          "ip link add va type veth peer name vb && ip addr add 198.51.100.1/24 dev va && "
+          "ip link set va up && ip link set vb up && ip neigh add 198.51.100.2 lladdr 02:00:00:00:00:02 "
+          "dev va && tc qdisc add dev va root tbf rate 8kbit burst 1600 limit 100m"),
+      0);
+  UdpSocketOptions options;
+  options.buffer_bytes = 32768;
+  auto a = open_socket(Family::kV4, options);
+  const auto bytes = pattern(1400);
+  auto t = train_to(a, bytes, 0);
+  t.destination.address = address("198.51.100.2");
+  const std::vector<SendTrain> trains(UdpSocket::kMaxTrains, t);
+  SendResult result;
+  for (int i = 0; i < 4 && result.error == 0; ++i) result = a.send(trains);
+  EXPECT_EQ(result.error, EAGAIN);
+  bool failed = false;
+  for (const auto& o : result.outcomes) {
+    if (failed) {
+      EXPECT_EQ(o.error, EAGAIN);
+    }
+    failed = failed || o.error != 0;
+  }
+}
+
+}  // namespace
+}  // namespace greywire::engine
