@@ -407,6 +407,25 @@ TEST_F(UdpSocketV4Test, AnInterfaceWithoutChecksumOffloadIsWorkedAround) {
   EXPECT_EQ(receive_all(b, bytes.size()).bytes, bytes);
 }
 
+// SO_NO_CHECK makes the kernel refuse trains as it does for a limit that we do not know: EINVAL.
+TEST_F(UdpSocketV4Test, ARefusedTrainGoesOneByOne) {
+  auto a = open_socket(Family::kV4);
+  auto b = open_socket(Family::kV4);
+  const int on = 1;
+  ASSERT_EQ(::setsockopt(a.fd(), SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+  const auto bytes = pattern(100 * 1000 + 5);
+  auto with_source = train_to(b, bytes, 1000);
+  with_source.has_local = true;
+  with_source.local = loopback(Family::kV4);
+  const SendTrain trains[] = {with_source, train_to(b, bytes, 1000)};
+  const auto result = a.send(trains);
+  EXPECT_EQ(result.sent, 2U) << std::strerror(result.error);
+  EXPECT_FALSE(result.clear_source);
+  const auto all = receive_all(b, 2 * bytes.size());
+  EXPECT_EQ(all.datagrams, 202U);
+  EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), all.bytes.begin()));
+}
+
 // A full send buffer is waited for once and then said; nothing is sent out of order.
 TEST_F(UdpSocketV4Test, AFullBufferIsReported) {
   ASSERT_EQ(
