@@ -60,26 +60,12 @@ class GroMerger {
   }
 
  private:
-  struct Segment;
-  struct Group;
-  struct Flow;
   struct State;
-  static constexpr std::uint16_t kNone = 0xffff;
-
-  bool parse(std::span<const std::uint8_t> packet, Segment& segment) const;
-  static std::uint32_t flow_hash(const std::uint8_t* packet, const Segment& segment);
-  Flow* find_flow(const std::uint8_t* packet, const Segment& segment, bool may_open);
-  bool joins(const Group& group, const std::uint8_t* packet, const Segment& segment) const;
-  std::uint16_t start_group(std::uint16_t packet_index);
-  void append(Group& group, std::uint16_t packet_index, const Segment& segment);
   MergedFrame describe(std::size_t group_index);
-  void rewrite_header(const Group& group, VirtioNetHeader& header);
   void clear();
 
-  Layer layer_;
   std::uint16_t packet_count_ = 0;
   std::uint16_t group_count_ = 0;
-  std::uint16_t flow_count_ = 0;
   std::unique_ptr<State> state_;
 };
 

@@ -56,8 +56,8 @@ class IpReassembly {
   IpReassembly& operator=(IpReassembly&&) noexcept;
 
   // Takes one fragment, copying what it needs. A packet that is no fragment, or makes no sense, is kFragmentBad. An
-  // exact duplicate is ignored without a drop. After an overlap, what still comes of that packet is dropped too until
-  // the timeout. When datagrams or bytes run out, the oldest packet makes room.
+  // exact duplicate is ignored without a drop. After an overlap or a contradiction, what still comes of that packet is
+  // dropped too, as kFragmentOverlap, until the timeout. When datagrams or bytes run out, the oldest packet makes room.
   ReassemblyResult add(std::span<const std::uint8_t> fragment, TimePoint now);
 
   // Gives up what is too old. Only needed when no fragments come any more: add() does it too.
@@ -80,11 +80,15 @@ class IpReassembly {
   struct Fragment;
   static std::optional<DropReason> parse(std::span<const std::uint8_t> packet, Fragment& fragment);
   Datagram* find(const Fragment& fragment);
-  Datagram* open(const Fragment& fragment, TimePoint now, ReassemblyResult& result);
+  Datagram& open(const Fragment& fragment, TimePoint now, ReassemblyResult& result);
+  Datagram* oldest(const Datagram* keep, bool with_chunks);
+  void evict(Datagram& datagram, ReassemblyResult& result);
+  ReassemblyResult refuse(Datagram& datagram, DropReason reason, ReassemblyResult result);
   std::optional<DropReason> check(const Datagram& datagram, const Fragment& fragment, bool& duplicate) const;
   bool reserve(Datagram& datagram, const Fragment& fragment, ReassemblyResult& result);
   void store(Datagram& datagram, const Fragment& fragment);
   std::span<std::uint8_t> finish(Datagram& datagram);
+  std::span<std::uint8_t> pass_atomic(const Fragment& fragment);
   void release_chunks(Datagram& datagram);
   void close(Datagram& datagram);
   void expire_into(TimePoint now, ReassemblyResult& result);

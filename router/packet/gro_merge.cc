@@ -1,0 +1,289 @@
+#include "router/packet/gro_merge.h"
+
+#include <cstring>
+
+#include "router/base/byte_order.h"
+#include "router/packet/checksum.h"
+#include "router/packet/ip_header.h"
+
+namespace greywire {
+namespace {
+
+constexpr std::uint16_t kNone = 0xffff;
+constexpr std::size_t kFlowSlots = 2 * GroMerger::kMaxFlows;
+constexpr std::uint8_t kTcpAck = 0x10;
+constexpr std::uint8_t kTcpPsh = 0x08;
+constexpr std::size_t kMaxL3Size = 65535;
+
+// One packet as far as merging is concerned.
+struct Segment {
+  Family family = Family::kV4;
+  bool mergeable = false;          // by itself; the checksum is not looked at yet
+  bool dont_fragment = false;
+  std::uint8_t flags = 0;          // TCP
+  std::uint16_t l3_offset = 0;
+  std::uint16_t l4_offset = 0;
+  std::uint16_t header_size = 0;   // up to the payload
+  std::uint16_t payload = 0;
+  std::uint32_t sequence = 0;
+};
+
+enum class Kind : std::uint8_t {
+  kTcp,    // a flow is known
+  kOther,  // no TCP: in nobody's way
+  kOdd,    // may be TCP of any flow: a fragment, IP options, extension headers
+};
+
+struct Group {
+  Segment first;
+  std::uint16_t first_packet = 0;
+  std::uint16_t last_packet = 0;
+  std::uint16_t packets = 1;
+  bool verified = false;           // the first packet's checksum
+  bool push = false;               // the last packet has PSH
+  std::uint32_t next_sequence = 0;
+  std::size_t payload = 0;         // of all
+};
+
+struct Flow {
+  std::uint32_t tag = 0;           // 0: free
+  std::uint16_t key_packet = 0;    // a packet of the flow, for its addresses and ports
+  std::uint16_t group = kNone;     // the last group of the flow, if it may grow still
+  Segment key;
+};
+
+bool is_extension_header(std::uint8_t protocol) {
+  return protocol == kProtocolHopByHop || protocol == kProtocolRouting || protocol == kProtocolFragment ||
+         protocol == kProtocolDestinationOptions;
+}
+
+// The offset of the IP header in an Ethernet frame, or 0 when it carries none.
+std::size_t find_l3(std::span<const std::uint8_t> frame) {
+  std::size_t at = 14;
+  while (at <= frame.size()) {
+    const std::uint16_t type = load_be16(frame.data() + at - 2);
+    if (type == 0x0800 || type == 0x86dd) return at;
+    if (type != 0x8100 && type != 0x88a8) return 0;
+    at += 4;
+  }
+  return 0;
+}
+
+Kind parse(std::span<const std::uint8_t> packet, Layer layer, Segment& segment) {
+  std::size_t l3 = 0;
+  if (layer == Layer::kEthernet) {
+    l3 = find_l3(packet);
+    if (l3 == 0) return Kind::kOther;
+  }
+  IpPacketInfo ip;
+  if (!parse_ip(packet.subspan(l3), ip)) return Kind::kOther;
+  const bool v4 = ip.family == Family::kV4;
+  if (!v4 && is_extension_header(ip.protocol)) return Kind::kOdd;
+  if (ip.protocol != kProtocolTcp) return Kind::kOther;
+  if (ip.is_fragment || (v4 && ip.header_size != kIpv4HeaderSize)) return Kind::kOdd;
+  const std::size_t l4_size = ip.total_size - ip.header_size;
+  if (l4_size < 20) return Kind::kOdd;
+  const std::uint8_t* tcp = packet.data() + l3 + ip.header_size;
+  const std::size_t tcp_header = (tcp[12] >> 4) * 4U;
+  segment.family = ip.family;
+  segment.dont_fragment = ip.dont_fragment;
+  segment.flags = tcp[13];
+  segment.l3_offset = static_cast<std::uint16_t>(l3);
+  segment.l4_offset = static_cast<std::uint16_t>(l3 + ip.header_size);
+  segment.sequence = load_be32(tcp + 4);
+  segment.mergeable = tcp_header >= 20 && tcp_header < l4_size && l3 + ip.total_size == packet.size() &&
+                      (segment.flags & static_cast<std::uint8_t>(~kTcpPsh)) == kTcpAck && (tcp[12] & 0x0f) == 0;
+  if (segment.mergeable) {
+    segment.header_size = static_cast<std::uint16_t>(segment.l4_offset + tcp_header);
+    segment.payload = static_cast<std::uint16_t>(l4_size - tcp_header);
+  }
+  return Kind::kTcp;
+}
+
+std::uint32_t hash_flow(const std::uint8_t* packet, const Segment& segment) {
+  const std::uint8_t* ip = packet + segment.l3_offset;
+  std::uint64_t h = load_le32(packet + segment.l4_offset);
+  if (segment.family == Family::kV4) {
+    h = (h ^ load_le64(ip + 12)) * 0x9e3779b97f4a7c15ULL;
+  } else {
+    for (std::size_t at = 8; at < 40; at += 8) h = (h ^ load_le64(ip + at)) * 0x9e3779b97f4a7c15ULL;
+  }
+  return static_cast<std::uint32_t>(h >> 32) | 1;
+}
+
+bool same_flow(const std::uint8_t* a, const Segment& sa, const std::uint8_t* b, const Segment& sb) {
+  if (sa.family != sb.family || load_le32(a + sa.l4_offset) != load_le32(b + sb.l4_offset)) return false;
+  const std::uint8_t* ip_a = a + sa.l3_offset;
+  const std::uint8_t* ip_b = b + sb.l3_offset;
+  if (sa.family == Family::kV4) return load_le64(ip_a + 12) == load_le64(ip_b + 12);
+  return std::memcmp(ip_a + 8, ip_b + 8, 32) == 0;
+}
+
+bool checksum_right(std::span<const std::uint8_t> packet, const Segment& segment) {
+  const auto l4 = packet.subspan(segment.l4_offset);
+  const std::uint64_t sum = checksum_pseudo_header(packet.data() + segment.l3_offset, segment.family, kProtocolTcp,
+                                                   static_cast<std::uint32_t>(l4.size()));
+  return checksum_finish(checksum_add(l4.data(), l4.size(), sum)) == 0;
+}
+
+bool same_ip_fields(const Group& group, const std::uint8_t* first, const std::uint8_t* packet) {
+  const std::uint8_t* a = first + group.first.l3_offset;
+  const std::uint8_t* b = packet + group.first.l3_offset;
+  if (group.first.family == Family::kV6) return load_le32(a) == load_le32(b) && a[7] == b[7];
+  if (a[1] != b[1] || a[8] != b[8] || load_le16(a + 6) != load_le16(b + 6)) return false;
+  const auto expected = static_cast<std::uint16_t>(load_be16(a + 4) + group.packets);
+  return group.first.dont_fragment || load_be16(b + 4) == expected;
+}
+
+// Acknowledgment, header length, flags but PSH, window, urgent pointer, options.
+bool same_tcp_fields(const Group& group, const std::uint8_t* first, const std::uint8_t* packet) {
+  const std::uint8_t* a = first + group.first.l4_offset;
+  const std::uint8_t* b = packet + group.first.l4_offset;
+  if (load_le32(a + 8) != load_le32(b + 8) || a[12] != b[12] || load_le16(a + 14) != load_le16(b + 14)) return false;
+  const std::size_t header = group.first.header_size - group.first.l4_offset;
+  return std::memcmp(a + 18, b + 18, header - 18) == 0;
+}
+
+}  // namespace
+
+struct GroMerger::State {
+  Layer layer;
+  std::array<std::span<std::uint8_t>, kMaxPackets> packets;
+  std::array<std::uint16_t, kMaxPackets> next;  // the following packet of the same group
+  std::array<Group, kMaxPackets> groups;
+  std::array<iovec, kMaxPackets> parts;
+  std::array<Flow, kFlowSlots> flows;
+  std::array<std::uint16_t, kMaxFlows> used_slots;
+  std::size_t flow_count = 0;
+
+  explicit State(Layer l) : layer(l) {}
+
+  Flow* find_flow(std::uint16_t packet, const Segment& segment) {
+    const std::uint8_t* bytes = packets[packet].data();
+    const std::uint32_t tag = hash_flow(bytes, segment);
+    std::size_t slot = (tag >> 1) % kFlowSlots;
+    for (; flows[slot].tag != 0; slot = (slot + 1) % kFlowSlots) {
+      Flow& flow = flows[slot];
+      if (flow.tag == tag && same_flow(packets[flow.key_packet].data(), flow.key, bytes, segment)) return &flow;
+    }
+    if (!segment.mergeable || flow_count == kMaxFlows) return nullptr;
+    used_slots[flow_count++] = static_cast<std::uint16_t>(slot);
+    flows[slot] = {.tag = tag, .key_packet = packet, .group = kNone, .key = segment};
+    return &flows[slot];
+  }
+
+  // Whether a mergeable packet of the same flow continues the group. Its checksum comes last: it is the dear part.
+  bool joins(Group& group, std::uint16_t packet, const Segment& segment) {
+    const std::uint8_t* first = packets[group.first_packet].data();
+    const std::uint8_t* bytes = packets[packet].data();
+    if (segment.sequence != group.next_sequence || segment.payload > group.first.payload ||
+        segment.header_size != group.first.header_size || segment.l3_offset != group.first.l3_offset) {
+      return false;
+    }
+    const std::size_t l3_headers = segment.header_size - segment.l3_offset;
+    if (l3_headers + group.payload + segment.payload > kMaxL3Size) return false;
+    if (std::memcmp(first, bytes, segment.l3_offset) != 0) return false;
+    if (!same_ip_fields(group, first, bytes) || !same_tcp_fields(group, first, bytes)) return false;
+    if (!group.verified && !checksum_right(packets[group.first_packet], group.first)) return false;
+    group.verified = true;
+    return checksum_right(packets[packet], segment);
+  }
+
+  void append(Group& group, std::uint16_t packet, const Segment& segment) {
+    next[group.last_packet] = packet;
+    group.last_packet = packet;
+    ++group.packets;
+    group.payload += segment.payload;
+    group.next_sequence += segment.payload;
+    group.push = (segment.flags & kTcpPsh) != 0;
+  }
+
+  void rewrite_header(const Group& group, VirtioNetHeader& header) {
+    std::uint8_t* packet = packets[group.first_packet].data();
+    std::uint8_t* ip = packet + group.first.l3_offset;
+    std::uint8_t* tcp = packet + group.first.l4_offset;
+    const std::size_t l4_size = group.first.header_size - group.first.l4_offset + group.payload;
+    const bool v4 = group.first.family == Family::kV4;
+    if (v4) {
+      store_be16(ip + 2, static_cast<std::uint16_t>(kIpv4HeaderSize + l4_size));
+      store_be16(ip + 10, 0);
+      store_be16(ip + 10, checksum_finish(checksum_add(ip, kIpv4HeaderSize, 0)));
+    } else {
+      store_be16(ip + 4, static_cast<std::uint16_t>(l4_size));
+    }
+    if (group.push) tcp[13] |= kTcpPsh;
+    const std::uint64_t sum =
+        checksum_pseudo_header(ip, group.first.family, kProtocolTcp, static_cast<std::uint32_t>(l4_size));
+    store_be16(tcp + 16, checksum_fold(sum));
+    header.flags = kNeedsCsum;
+    header.gso_type = v4 ? kGsoTcpV4 : kGsoTcpV6;
+    header.hdr_len = group.first.header_size;
+    header.gso_size = group.first.payload;
+    header.csum_start = group.first.l4_offset;
+    header.csum_offset = 16;
+  }
+};
+
+GroMerger::GroMerger(Layer layer) : state_(std::make_unique<State>(layer)) {}
+GroMerger::~GroMerger() = default;
+GroMerger::GroMerger(GroMerger&&) noexcept = default;
+GroMerger& GroMerger::operator=(GroMerger&&) noexcept = default;
+
+bool GroMerger::add(std::span<std::uint8_t> packet) {
+  if (full()) return false;
+  State& s = *state_;
+  const std::uint16_t index = packet_count_++;
+  s.packets[index] = packet;
+  s.next[index] = kNone;
+  Segment segment;
+  const Kind kind = parse(packet, s.layer, segment);
+  if (kind == Kind::kOdd) {
+    for (std::size_t i = 0; i < s.flow_count; ++i) s.flows[s.used_slots[i]].group = kNone;
+  }
+  Flow* flow = kind == Kind::kTcp ? s.find_flow(index, segment) : nullptr;
+  // A shorter packet or a PSH is the last of its group.
+  const bool last = (segment.flags & kTcpPsh) != 0;
+  if (flow != nullptr && flow->group != kNone) {
+    Group& group = s.groups[flow->group];
+    if (segment.mergeable && s.joins(group, index, segment)) {
+      s.append(group, index, segment);
+      if (last || segment.payload < group.first.payload) flow->group = kNone;
+      return true;
+    }
+    flow->group = kNone;
+  }
+  Group& group = s.groups[group_count_];
+  group = {.first = segment, .first_packet = index, .last_packet = index, .packets = 1};
+  group.next_sequence = segment.sequence + segment.payload;
+  group.payload = segment.payload;
+  if (flow != nullptr && segment.mergeable && !last) flow->group = group_count_;
+  ++group_count_;
+  return true;
+}
+
+MergedFrame GroMerger::describe(std::size_t group_index) {
+  State& s = *state_;
+  const Group& group = s.groups[group_index];
+  const auto first = s.packets[group.first_packet];
+  MergedFrame frame{.header = {}, .parts = s.parts.data(), .part_count = 1, .bytes = first.size(), .packets = 1};
+  s.parts[0] = {.iov_base = first.data(), .iov_len = first.size()};
+  if (group.packets == 1) return frame;
+  for (std::uint16_t i = s.next[group.first_packet]; i != kNone; i = s.next[i]) {
+    const auto payload = s.packets[i].subspan(group.first.header_size);
+    s.parts[frame.part_count++] = {.iov_base = payload.data(), .iov_len = payload.size()};
+    frame.bytes += payload.size();
+  }
+  frame.packets = group.packets;
+  s.rewrite_header(group, frame.header);
+  return frame;
+}
+
+void GroMerger::clear() {
+  State& s = *state_;
+  for (std::size_t i = 0; i < s.flow_count; ++i) s.flows[s.used_slots[i]].tag = 0;
+  s.flow_count = 0;
+  packet_count_ = 0;
+  group_count_ = 0;
+}
+
+}  // namespace greywire
