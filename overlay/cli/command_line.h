@@ -1,0 +1,25 @@
+// The program `greywire`: its command line, its commands, its exit codes.
+#pragma once
+
+#include <istream>
+#include <ostream>
+#include <string>
+
+#include "overlay/cli/exit_code.h"
+
+namespace greywire::cli {
+
+// What the program sees of its surroundings, so that tests run it in their own.
+struct Surroundings {
+  std::istream& in;
+  std::ostream& out;
+  std::ostream& err;
+  bool colour = false;                 // `out` is a terminal
+  bool out_readable_by_others = false; // `out` is a file that others may read: genkey warns
+  std::string socket_directory = "/run/greywire";
+};
+
+// Runs one command. Messages for people go to `err`, one line each; the answer goes to `out`.
+ExitCode run(int argc, const char* const* argv, const Surroundings& around);
+
+}  // namespace greywire::cli

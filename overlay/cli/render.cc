@@ -1,0 +1,215 @@
+#include "overlay/cli/render.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "overlay/cli/text_table.h"
+
+namespace greywire::cli {
+namespace {
+
+using control::PeerReport;
+using control::SiteStatus;
+constexpr auto kRight = TextTable::Align::kRight;
+
+constexpr std::size_t kPrefixesInStatus = 8;  // a peer and list; `greywire peers` shows all
+
+std::string number(std::uint64_t value) { return fmt::format("{}", value); }
+
+std::string peer_name(const PeerReport& peer) { return peer.name.empty() ? peer.public_key : peer.name; }
+
+Cell peer_state(const PeerReport& peer) {
+  if (peer.alive) return *peer.alive ? Cell("alive", Style::kGood) : Cell("dead", Style::kBad);
+  // WireGuard's own sign of life: a session is renewed every two minutes and refused after three.
+  if (peer.handshake_age && *peer.handshake_age < std::chrono::seconds(180)) return Cell("session", Style::kGood);
+  return Cell(peer.handshake_age ? "idle" : "no session", Style::kDim);
+}
+
+std::string handshake_text(const PeerReport& peer) {
+  return peer.handshake_age ? age_text(*peer.handshake_age) + " ago" : std::string("never");
+}
+
+template <class T>
+std::string list_text(const std::vector<T>& values, std::size_t most) {
+  std::string out;
+  for (std::size_t i = 0; i < std::min(values.size(), most); ++i) {
+    out += fmt::format("{}{}", i == 0 ? "" : ", ", values[i].to_string());
+  }
+  if (values.size() > most) out += fmt::format(" and {} more", values.size() - most);
+  return out;
+}
+
+std::string mtu_text(const std::optional<Mtu>& mtu) { return mtu ? number(mtu->bytes) : std::string(); }
+
+std::string line(std::string_view label, std::string_view text, bool colour) {
+  return text.empty() ? std::string() : fmt::format("  {} {}\n", styled(fmt::format("{:<11}", label), Style::kDim, colour), text);
+}
+
+std::string routing_text(const control::RoutingReport& routing) {
+  if (routing.source.empty()) return {};
+  std::string out = fmt::format("{} {}", routing.source, routing.state);
+  if (!routing.release_group.empty()) out += fmt::format(" (FRR {})", routing.release_group);
+  out += fmt::format(": {} learned, {} accepted", routing.routes, routing.accepted);
+  const std::pair<std::uint64_t, std::string_view> rest[] = {{routing.refused, "refused"},
+                                                             {routing.unresolved, "unresolved"},
+                                                             {routing.held, "held"},
+                                                             {routing.ignored, "ignored"}};
+  for (const auto& [count, what] : rest) {
+    if (count != 0) out += fmt::format(", {} {}", count, what);
+  }
+  if (!routing.last_error.empty()) out += fmt::format("; {}", routing.last_error);
+  return out;
+}
+
+std::string header(const SiteStatus& status, bool colour) {
+  std::string out = styled(status.site.empty() ? status.interface : status.site, Style::kHeading, colour);
+  out += fmt::format(": {} on UDP port {}, up {}\n", status.interface, status.listen_port, age_text(status.uptime));
+  out += line("public key", status.public_key, colour);
+  out += line("addresses", list_text(status.overlay_addresses, kPrefixesInStatus), colour);
+  out += line("routing", routing_text(status.routing), colour);
+  for (const auto& alert : status.alerts) {
+    out += fmt::format("  {} {}\n", styled("alert      ", Style::kBad, colour), alert);
+  }
+  return out;
+}
+
+std::string peer_table(const SiteStatus& status, bool colour) {
+  TextTable table({{"PEER"}, {"STATE"}, {"ENDPOINT"}, {"HANDSHAKE"}, {"RTT", kRight}, {"RECEIVED", kRight},
+                   {"SENT", kRight}, {"MTU", kRight}});
+  for (const auto& peer : status.peers) {
+    table.add_row({peer_name(peer), peer_state(peer), peer.endpoint ? peer.endpoint->to_string() : std::string(),
+                   handshake_text(peer), peer.round_trip ? round_trip_text(*peer.round_trip) : std::string(),
+                   bytes_text(peer.rx_bytes), bytes_text(peer.tx_bytes), mtu_text(peer.inner_mtu)});
+  }
+  return table.empty() ? "no peers\n" : table.to_string(colour);
+}
+
+std::string allowed_ips_table(const SiteStatus& status, std::size_t most, bool colour) {
+  TextTable table({{"ALLOWED-IPS"}, {"FROM"}, {"COUNT", kRight}, {"PREFIXES"}});
+  for (const auto& peer : status.peers) {
+    const std::pair<const std::vector<Prefix>*, Cell> lists[] = {{&peer.static_allowed_ips, Cell("static")},
+                                                                 {&peer.learned_allowed_ips, Cell("learned")},
+                                                                 {&peer.refused, Cell("refused", Style::kBad)}};
+    for (const auto& [prefixes, from] : lists) {
+      if (prefixes->empty()) continue;
+      table.add_row({peer_name(peer), from, number(prefixes->size()), list_text(*prefixes, most)});
+    }
+  }
+  return table.empty() ? std::string() : table.to_string(colour);
+}
+
+std::string tunnel_table(const SiteStatus& status, bool colour) {
+  TextTable table({{"TUNNEL"}, {"KIND"}, {"PEER"}, {"STATE"}, {"KEY", kRight}, {"LOCAL"}, {"REMOTE"}, {"MTU", kRight},
+                   {"PAYLOAD", kRight}, {"BRIDGE"}, {"RECEIVED", kRight}, {"SENT", kRight}});
+  for (const auto& tunnel : status.tunnels) {
+    const Cell state = !tunnel.up        ? Cell("down", Style::kBad)
+                       : tunnel.carrier ? Cell("up", Style::kGood)
+                                        : Cell("no carrier", Style::kBad);
+    table.add_row({tunnel.name, tunnel.kind, tunnel.peer, state, tunnel.key ? number(*tunnel.key) : std::string(),
+                   tunnel.local.to_string(), tunnel.remote.to_string(), number(tunnel.mtu.bytes),
+                   mtu_text(tunnel.payload_limit), tunnel.bridge, bytes_text(tunnel.rx_bytes),
+                   bytes_text(tunnel.tx_bytes)});
+  }
+  return table.empty() ? std::string() : table.to_string(colour);
+}
+
+std::string mtu_table(const SiteStatus& status, bool colour) {
+  TextTable table({{"NAME"}, {"KIND"}, {"MTU", kRight}, {"PATH", kRight}, {"OVERHEAD", kRight}, {"MSS IPV4", kRight},
+                   {"MSS IPV6", kRight}, {"FROM"}});
+  for (const auto& mtu : status.mtus) {
+    table.add_row({mtu.name, mtu.kind, number(mtu.mtu.bytes), mtu_text(mtu.path),
+                   mtu.overhead == 0 ? std::string() : number(mtu.overhead), mtu_text(mtu.mss_ipv4),
+                   mtu_text(mtu.mss_ipv6), mtu.origin});
+  }
+  return table.empty() ? std::string() : table.to_string(colour);
+}
+
+std::string drop_table(const SiteStatus& status, bool colour) {
+  TextTable table({{"DROPPED", kRight}, {"REASON"}, {"MEANING"}});
+  for (const auto& drop : status.drops) table.add_row({number(drop.packets), drop.reason, drop.meaning});
+  return table.empty() ? std::string() : table.to_string(colour);
+}
+
+std::string or_none(std::string table, std::string_view none) {
+  return table.empty() ? fmt::format("{}\n", none) : table;
+}
+
+}  // namespace
+
+std::string render_status(const SiteStatus& status, bool colour) {
+  std::string out = header(status, colour);
+  const std::string parts[] = {peer_table(status, colour), allowed_ips_table(status, kPrefixesInStatus, colour),
+                               tunnel_table(status, colour), mtu_table(status, colour), drop_table(status, colour)};
+  for (const auto& part : parts) {
+    if (!part.empty()) out += "\n" + part;
+  }
+  return out;
+}
+
+std::string render_peers(const SiteStatus& status, bool colour) {
+  std::string out;
+  for (const auto& peer : status.peers) {
+    const Cell state = peer_state(peer);
+    out += fmt::format("{}{}: {}\n", out.empty() ? "" : "\n", styled(peer_name(peer), Style::kHeading, colour),
+                       styled(state.text, state.style, colour));
+    out += line("public key", peer.public_key, colour);
+    out += line("preshared", peer.preshared_key ? "yes" : "", colour);
+    out += line("endpoint", peer.endpoint ? peer.endpoint->to_string() : std::string("none yet"), colour);
+    out += line("handshake", handshake_text(peer), colour);
+    out += line("traffic", fmt::format("{} received, {} sent", bytes_text(peer.rx_bytes), bytes_text(peer.tx_bytes)),
+                colour);
+    if (peer.persistent_keepalive.count() != 0) {
+      out += line("keepalive", fmt::format("every {}", age_text(peer.persistent_keepalive)), colour);
+    }
+    if (peer.round_trip) out += line("round trip", round_trip_text(*peer.round_trip), colour);
+    out += line("inner MTU", mtu_text(peer.inner_mtu), colour);
+    out += line("addresses", list_text(peer.overlay_addresses, ~std::size_t{0}), colour);
+    out += line("static", list_text(peer.static_allowed_ips, ~std::size_t{0}), colour);
+    out += line("learned", list_text(peer.learned_allowed_ips, ~std::size_t{0}), colour);
+    out += line("refused", list_text(peer.refused, ~std::size_t{0}), colour);
+  }
+  return or_none(out, "no peers");
+}
+
+std::string render_tunnels(const SiteStatus& status, bool colour) {
+  return or_none(tunnel_table(status, colour), "no tunnels");
+}
+
+std::string render_mtus(const SiteStatus& status, bool colour) {
+  return or_none(mtu_table(status, colour), "no MTUs known");
+}
+
+std::string render_drops(const SiteStatus& status, bool colour) {
+  return or_none(drop_table(status, colour), "nothing was dropped");
+}
+
+std::string render_routes(const control::RoutesReport& routes, bool colour) {
+  TextTable table({{"PREFIX"}, {"PEER"}, {"STATE"}, {"NEXT HOPS"}, {"REASON"}});
+  for (const auto& route : routes.routes) {
+    const Style style = route.state == "accepted"  ? Style::kGood
+                        : route.state == "refused" ? Style::kBad
+                                                   : Style::kPlain;
+    table.add_row({route.prefix.to_string(), route.peer, Cell(route.state, style),
+                   fmt::format("{}", fmt::join(route.next_hops, ", ")), route.reason});
+  }
+  return table.empty() ? "no routes learned\n" : table.to_string(colour);
+}
+
+std::string render_explain(const control::ExplainReport& explanation, bool colour) {
+  const std::string verdict =
+      explanation.delivered
+          ? fmt::format("goes to {}", explanation.peer.empty() ? std::string("this site") : "peer " + explanation.peer)
+          : fmt::format("is dropped{}", explanation.drop_reason.empty() ? "" : ": " + explanation.drop_reason);
+  std::string out = fmt::format("{} {}", explanation.address.to_string(),
+                                styled(verdict, explanation.delivered ? Style::kGood : Style::kBad, colour));
+  if (explanation.match) out += fmt::format(", by {}", explanation.match->to_string());
+  if (!explanation.origin.empty()) out += fmt::format(" ({})", explanation.origin);
+  out += "\n";
+  for (std::size_t i = 0; i < explanation.steps.size(); ++i) {
+    out += fmt::format("  {}. {}\n", i + 1, explanation.steps[i]);
+  }
+  return out;
+}
+
+}  // namespace greywire::cli
