@@ -26,10 +26,10 @@ Result<unsigned> parse_length(std::string_view keyword, std::string_view digits,
   unsigned length = 0;
   const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
   const unsigned bits = prefix.address().bits();
-  if (digits.empty() || ec != std::errc{} || end != digits.data() + digits.size() || length < prefix.length() ||
-      length > bits) {
-    return Error{fmt::format("'{}' after '{} {}' must be a length from {} to {}", digits, prefix.to_string(), keyword,
-                             prefix.length(), bits)};
+  if (digits.empty() || ec != std::errc{} || end != digits.data() + digits.size() ||
+      length < prefix.length() || length > bits) {
+    return Error{fmt::format("'{}' after '{} {}' must be a length from {} to {}", digits, prefix.to_string(),
+                             keyword, prefix.length(), bits)};
   }
   return length;
 }
@@ -56,7 +56,8 @@ Result<CeilingRule> CeilingRule::parse(std::string_view text) {
   for (auto word = next_word(rest); !word.empty(); word = next_word(rest)) {
     const bool is_ge = word == "ge";
     if (!is_ge && word != "le") {
-      return Error{fmt::format("'{}' in '{}' is not understood (expected PREFIX [ge LENGTH] [le LENGTH])", word, text)};
+      return Error{fmt::format("'{}' in '{}' is not understood (expected PREFIX [ge LENGTH] [le LENGTH])",
+                               word, text)};
     }
     if (is_ge ? has_ge : has_le) return Error{fmt::format("'{}' stands twice in '{}'", word, text)};
     const auto length = parse_length(word, next_word(rest), *prefix);
@@ -83,11 +84,13 @@ std::string CeilingRule::to_string() const {
 }
 
 bool Ceiling::admits(const Prefix& candidate) const {
-  return std::any_of(rules_.begin(), rules_.end(), [&](const CeilingRule& rule) { return rule.admits(candidate); });
+  return std::any_of(rules_.begin(), rules_.end(),
+                     [&](const CeilingRule& rule) { return rule.admits(candidate); });
 }
 
 bool Ceiling::covers(const IpAddress& address) const {
-  return std::any_of(rules_.begin(), rules_.end(), [&](const CeilingRule& rule) { return rule.prefix.contains(address); });
+  return std::any_of(rules_.begin(), rules_.end(),
+                     [&](const CeilingRule& rule) { return rule.prefix.contains(address); });
 }
 
 }  // namespace greywire::routing

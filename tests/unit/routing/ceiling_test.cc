@@ -5,7 +5,9 @@
 namespace greywire::routing {
 namespace {
 
-Prefix prefix(const char* text) { return Prefix::parse(text).value(); }
+Prefix prefix(const char* text) {
+  return Prefix::parse(text).value();
+}
 
 struct AdmitCase {
   const char* rule;
@@ -71,8 +73,8 @@ TEST(CeilingRule, RefusesWhatItCannotMean) {
 }
 
 TEST(CeilingRule, TextReadsBack) {
-  for (const char* text : {"10.0.0.0/8", "10.0.0.0/8 le 24", "10.0.0.0/8 ge 16", "10.0.0.0/8 ge 16 le 24", "::/0",
-                           "fd00::/48 le 64", "10.9.9.9/32"}) {
+  for (const char* text : {"10.0.0.0/8", "10.0.0.0/8 le 24", "10.0.0.0/8 ge 16", "10.0.0.0/8 ge 16 le 24",
+                           "::/0", "fd00::/48 le 64", "10.9.9.9/32"}) {
     EXPECT_EQ(CeilingRule::parse(text)->to_string(), text);
   }
   EXPECT_EQ(CeilingRule::parse("  10.0.0.0/8\tle  24 ")->to_string(), "10.0.0.0/8 le 24");

@@ -1,0 +1,46 @@
+// Runs a zapi::Session over zebra's unix socket, and the listener's deadlines with it: the only part of
+// routing/ with a socket and a timer.
+//
+// The socket (/run/frr/zserv.api by default; mode 0700, user frr) must always be read: zebra queues without
+// limit for a client that does not, about 90 kB of address space a message. So every wake-up reads up to 256
+// kB, and what is done with a message must be cheap; nothing is queued here beyond one incomplete message.
+//
+// One io_context thread; not safe from others. Nothing is called any more after the destructor.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+#include "router/base/time.h"
+#include "routing/zapi/session.h"
+
+namespace greywire::routing::zapi {
+
+class Client {
+ public:
+  // `now` reads the clock (CLOCK_BOOTTIME). The listener outlives the client.
+  Client(boost::asio::io_context& io, std::string socket_path, RouteSourceListener& listener,
+         std::function<TimePoint()> now, const SessionTiming& timing = {});
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  void start();
+  void stop();  // closes the connection; start() may follow
+
+  // To be called after anything outside of the client may have moved the listener's deadline forward.
+  void rearm();
+
+  Session::State state() const;
+  std::string release() const;
+  const SourceCounters& counters() const;
+
+ private:
+  class Connection;
+  std::shared_ptr<Connection> connection_;
+};
+
+}  // namespace greywire::routing::zapi
