@@ -1,0 +1,63 @@
+#include "overlay/config/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "router/pmtu/overhead.h"
+
+namespace greywire::config {
+namespace {
+
+void check_marks(const Underlay& underlay, Diagnostics& diagnostics) {
+  constexpr std::uint32_t kDefaultTable = 253;  // rt_tables: default, main, local
+  constexpr std::uint32_t kLocalTable = 255;
+  if (underlay.table && *underlay.table >= kDefaultTable && *underlay.table <= kLocalTable) {
+    diagnostics.error(underlay.at.of("table"), fmt::format("table {} is one of the kernel's own: choose a free number, or "
+                                                           "leave 'table' out", *underlay.table));
+  }
+  const bool unmarked = underlay.mark && *underlay.mark == 0;
+  if (unmarked && underlay.table) {
+    diagnostics.error(underlay.at.of("table"), "'table' does nothing without a mark: set 'mark' too, or leave both out");
+  }
+  if (unmarked && underlay.device.empty() && underlay.vrf.empty()) {
+    diagnostics.warning(underlay.at.of("mark"), "mark = 0 without device or vrf: a learned or static prefix that covers a "
+                                                "peer's endpoint will cut the tunnel to it");
+  }
+}
+
+}  // namespace
+
+void check_underlay(const Config& config, Diagnostics& diagnostics) {
+  const auto& underlay = config.underlay;
+  check_marks(underlay, diagnostics);
+  if (!underlay.device.empty() && !underlay.vrf.empty()) {
+    diagnostics.error(underlay.at.of("vrf"), "[underlay] has both 'device' and 'vrf': choose one");
+  }
+  for (const auto key : {"device", "vrf"}) {
+    const auto& name = std::string_view(key) == "vrf" ? underlay.vrf : underlay.device;
+    if (name == config.site.interface) {
+      diagnostics.error(underlay.at.of(key), fmt::format("'{}' is the site's own interface '{}': the underlay must be "
+                                                         "another one", key, name));
+    }
+  }
+  const auto inner = pmtu::max_inner(underlay.mtu, Family::kV6);
+  if (inner < pmtu::kMinIpv6Mtu) {
+    diagnostics.warning(underlay.at.of("mtu"), fmt::format("mtu = {} leaves {} bytes inside over IPv6, less than the 1280 "
+                                                           "that IPv6 needs: larger packets will be fragmented",
+                                                           underlay.mtu.bytes, inner.bytes));
+  }
+}
+
+void check(const Config& config, Diagnostics& diagnostics) {
+  check_peers(config, diagnostics);
+  check_tunnels(config, diagnostics);
+  check_underlay(config, diagnostics);
+  const bool accepts = std::any_of(config.peers.begin(), config.peers.end(),
+                                   [](const Peer& peer) { return peer.at.has("accept"); });
+  if (config.routing && !accepts) {
+    diagnostics.warning(config.routing->at.section(), "[routing] is there but no peer has 'accept': nothing will be learned");
+  }
+}
+
+}  // namespace greywire::config

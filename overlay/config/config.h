@@ -1,0 +1,133 @@
+// One site's configuration as types: what the TOML file says, with defaults filled in and every value checked.
+// What follows from it (MTUs, GRE addresses, link-locals) is in derive.h; how a file becomes this is in load.h.
+//
+// Values: no threads, no system calls. A Config that load() or parse() gave out has passed check.h: names, keys and
+// overlay addresses are unique, and every tunnel has its peer.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "overlay/config/diagnostics.h"
+#include "overlay/config/values.h"
+#include "router/base/ids.h"
+#include "router/base/ip_address.h"
+#include "router/crypto/keys.h"
+#include "routing/ceiling.h"
+
+namespace greywire::config {
+
+inline constexpr std::uint32_t kLeastMtu = 1280;    // below it the kernel takes IPv6 off a device (RFC 8200 §5)
+inline constexpr std::uint32_t kGreatestMtu = 9216;
+
+// Where each key of one section stands, for messages about the file as a whole.
+class KeyPositions {
+ public:
+  void set_section(SourcePosition at) { section_ = at; }
+  void set(std::string_view key, SourcePosition at) { keys_.insert_or_assign(std::string(key), at); }
+  void set_wrong(std::string_view key) { wrong_.emplace(key); }
+  bool has(std::string_view key) const { return keys_.find(key) != keys_.end(); }       // written, be it right or wrong
+  bool is_wrong(std::string_view key) const { return wrong_.find(key) != wrong_.end(); }  // its message is out already
+  SourcePosition of(std::string_view key) const {  // the section's where the key is not written
+    const auto found = keys_.find(key);
+    return found == keys_.end() ? section_ : found->second;
+  }
+  SourcePosition section() const { return section_; }
+
+ private:
+  SourcePosition section_;
+  std::map<std::string, SourcePosition, std::less<>> keys_;
+  std::set<std::string, std::less<>> wrong_;
+};
+
+enum class LogLevel : std::uint8_t { kTrace, kDebug, kInfo, kWarning, kError };
+enum class SourceCheck : std::uint8_t { kCeiling, kStrict };
+enum class TunnelKind : std::uint8_t { kGre, kGretap };  // a routed link (TUN), a bridged one (TAP)
+
+struct Site {
+  std::string name;
+  std::string private_key_file;             // as written; relative to the folder of the config file
+  PrivateKey private_key;                   // all zero until load() has read the file
+  PublicKey public_key;                     // of private_key
+  std::uint16_t listen_port = 51820;
+  std::vector<IpAddress> overlay_addresses; // at least one; the first of a family is the one that tunnels use
+  std::string interface = "gw0";
+  std::vector<Prefix> networks;             // this site's own: never accepted from a peer
+  std::optional<Mtu> mtu;                   // of `interface`, by hand
+  std::string control_socket;               // absolute path; "/run/greywire/<name>.sock" unless set
+  LogLevel log_level = LogLevel::kInfo;
+  KeyPositions at;
+};
+
+struct Peer {
+  std::string name;
+  PublicKey public_key;
+  std::string preshared_key_file;           // empty: none
+  PresharedKey preshared_key;               // all zero: none; filled by load()
+  std::optional<PeerEndpoint> endpoint;
+  std::vector<IpAddress> overlay_addresses;
+  std::vector<Prefix> allowed_ips;          // static, beside the overlay addresses
+  routing::Ceiling accept;                  // named sets are already put in
+  std::uint32_t max_prefixes = 10'000;
+  std::optional<std::chrono::seconds> keepalive;  // as written, 0 for "off"; see effective_keepalive()
+  std::optional<Liveness> liveness = Liveness{};  // nullopt: "off"
+  std::optional<Mtu> mtu;                   // of inner packets, by hand
+  bool pmtu = true;                         // false: keep the computed or given MTU whatever the path says
+  bool enabled = true;
+  SourceCheck source_check = SourceCheck::kCeiling;
+  KeyPositions at;
+};
+
+struct Tunnel {
+  std::string name;                         // of the device
+  TunnelKind kind = TunnelKind::kGre;
+  std::string peer;                         // a Peer's name
+  std::optional<std::uint32_t> key;
+  std::vector<InterfaceAddress> addresses;
+  std::string bridge;                       // empty: none
+  bool stp = false;                         // the bridge breaks loops itself, so it may hold several TAPs
+  std::optional<Family> delivery;           // by hand; see delivery_of()
+  std::optional<IpAddress> local;
+  std::optional<IpAddress> remote;
+  std::optional<Mtu> mtu;                   // of the device, by hand
+  std::optional<bool> mss_clamp;            // default: see clamps_mss()
+  std::uint8_t ttl = 64;                    // of the delivery packet
+  KeyPositions at;
+};
+
+struct Underlay {
+  Mtu mtu{1500};
+  std::optional<std::uint32_t> mark;        // nullopt: a free one is chosen; 0: outer packets are not marked
+  std::optional<std::uint32_t> table;       // nullopt: a free one is chosen
+  std::string device;                       // empty: not bound
+  std::string vrf;                          // empty: none
+  KeyPositions at;
+};
+
+struct Routing {
+  std::string zebra = "/run/frr/zserv.api";
+  std::chrono::milliseconds hold{120'000};  // how long learned entries outlive a zebra that came back without them
+  KeyPositions at;
+};
+
+struct Config {
+  Site site;
+  std::vector<Peer> peers;                  // in the order of the file; disabled ones too
+  std::vector<Tunnel> tunnels;
+  Underlay underlay;
+  std::optional<Routing> routing;           // nullopt: no [routing], nothing is learned
+
+  const Peer* find_peer(std::string_view name) const;  // nullptr: none; valid until `peers` changes
+};
+
+std::string_view to_string(TunnelKind kind);        // "gre", "gretap"
+std::string_view to_string(SourceCheck check);      // "ceiling", "strict"
+std::string_view to_string(LogLevel level);         // "trace", "debug", "info", "warning", "error"
+
+}  // namespace greywire::config

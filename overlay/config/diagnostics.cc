@@ -1,0 +1,39 @@
+#include "overlay/config/diagnostics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace greywire::config {
+
+void Diagnostics::add(Diagnostic diagnostic) {
+  const auto after = std::upper_bound(entries_.begin(), entries_.end(), diagnostic.at,
+                                      [](const SourcePosition& at, const Diagnostic& d) { return at < d.at; });
+  entries_.insert(after, std::move(diagnostic));
+}
+
+void Diagnostics::error(SourcePosition at, std::string text) {
+  if (++errors_ <= kMaxErrors) add({Severity::kError, at, std::move(text)});
+}
+
+void Diagnostics::warning(SourcePosition at, std::string text) {
+  if (entries_.size() < 2 * kMaxErrors) add({Severity::kWarning, at, std::move(text)});
+}
+
+std::vector<std::string> Diagnostics::lines() const {
+  std::vector<std::string> out;
+  for (const auto& entry : entries_) {
+    const auto place = entry.at.line == 0 ? file_name_ : fmt::format("{}:{}:{}", file_name_, entry.at.line, entry.at.column);
+    out.push_back(fmt::format("{}: {}{}", place, entry.severity == Severity::kWarning ? "warning: " : "", entry.text));
+  }
+  if (errors_ > kMaxErrors) out.push_back(fmt::format("{}: {} more errors", file_name_, errors_ - kMaxErrors));
+  return out;
+}
+
+std::string Diagnostics::to_string() const {
+  std::string out;
+  for (const auto& line : lines()) out += line + '\n';
+  return out;
+}
+
+}  // namespace greywire::config

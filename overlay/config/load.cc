@@ -1,0 +1,75 @@
+#include "overlay/config/load.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "overlay/config/check.h"
+#include "overlay/config/key_files.h"
+#include "router/crypto/x25519.h"
+
+namespace greywire::config {
+namespace {
+
+Result<std::string> read_all(int descriptor) {
+  std::string text;
+  char buffer[65536];
+  for (;;) {
+    const auto size = ::read(descriptor, buffer, sizeof buffer);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return Error{fmt::format("cannot read the file: {}", std::strerror(errno)), errno};
+    if (size == 0) return Result<std::string>(boost::system::in_place_value, std::move(text));
+    text.append(buffer, static_cast<std::size_t>(size));
+    if (text.size() > kLargestFile) return Error{"the file is larger than 16 MiB: it is no config", EFBIG};
+  }
+}
+
+Result<std::string> read_file(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return Error{fmt::format("cannot open the file: {}", std::strerror(errno)), errno};
+  auto text = read_all(descriptor);
+  ::close(descriptor);
+  return text;
+}
+
+void read_keys(Config& config, Diagnostics& diagnostics) {
+  auto& site = config.site;
+  const auto& file = diagnostics.file_name();
+  if (auto key = read_private_key(beside(file, site.private_key_file))) {
+    site.private_key = *key;
+    site.public_key = derive_public_key(site.private_key);
+  } else {
+    diagnostics.error(site.at.of("private_key_file"), key.error().text);
+  }
+  for (auto& peer : config.peers) {
+    if (peer.preshared_key_file.empty()) continue;
+    if (auto key = read_preshared_key(beside(file, peer.preshared_key_file))) {
+      peer.preshared_key = *key;
+    } else {
+      diagnostics.error(peer.at.of("preshared_key_file"), key.error().text);
+    }
+  }
+}
+
+}  // namespace
+
+Loaded load(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) {
+    Loaded failed{std::nullopt, Diagnostics(path)};
+    failed.diagnostics.error({}, text.error().text);
+    return failed;
+  }
+  auto loaded = parse(*text, path);
+  if (!loaded.config) return loaded;
+  read_keys(*loaded.config, loaded.diagnostics);
+  check_keys(*loaded.config, loaded.diagnostics);
+  if (loaded.diagnostics.has_errors()) loaded.config.reset();
+  return loaded;
+}
+
+}  // namespace greywire::config

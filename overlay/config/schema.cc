@@ -1,0 +1,206 @@
+#include "overlay/config/schema.h"
+
+#include <array>
+
+#include "overlay/config/reading.h"
+
+namespace greywire::config {
+namespace {
+
+constexpr auto kRequired = Presence::kRequired;
+constexpr auto kOptional = Presence::kOptional;
+constexpr auto kOwn = Scope::kOwn;
+constexpr std::string_view kMtuType = "a number of bytes from 1280 to 9216";
+
+constexpr std::array<Choice<LogLevel>, 5> kLogLevels{{{"trace", LogLevel::kTrace},
+                                                      {"debug", LogLevel::kDebug},
+                                                      {"info", LogLevel::kInfo},
+                                                      {"warning", LogLevel::kWarning},
+                                                      {"error", LogLevel::kError}}};
+constexpr std::array<Choice<SourceCheck>, 2> kSourceChecks{
+    {{"ceiling", SourceCheck::kCeiling}, {"strict", SourceCheck::kStrict}}};
+constexpr std::array<Choice<TunnelKind>, 2> kKinds{{{"gre", TunnelKind::kGre}, {"gretap", TunnelKind::kGretap}}};
+constexpr std::array<Choice<Family>, 2> kDeliveries{{{"ipv4", Family::kV4}, {"ipv6", Family::kV6}}};
+constexpr std::array<Choice<bool>, 2> kOnOff{{{"on", true}, {"off", false}}};
+
+void read_kind(Reading& r, const TomlNode& n, Tunnel& t) {
+  if (n.kind == TomlNode::Kind::kString && n.text == "segment") {
+    return r.refuse(n, "this version has no L2 segments: write one gretap tunnel for each peer");
+  }
+  r.choice<TunnelKind>(n, kKinds, t.kind);
+}
+
+void read_accept(Reading& r, const TomlNode& n, Peer& p) {
+  std::vector<routing::CeilingRule> rules;
+  r.prefix_rules(n, rules, true);
+  p.accept = routing::Ceiling(std::move(rules));
+}
+
+// A number counts seconds, as in `wg`.
+void read_keepalive(Reading& r, const TomlNode& n, Peer& p) {
+  if (n.kind == TomlNode::Kind::kString) return r.text(n, parse_keepalive, p.keepalive);
+  std::optional<std::int64_t> seconds;
+  r.integer(n, 0, 65535, seconds);
+  if (seconds) p.keepalive = std::chrono::seconds(*seconds);
+}
+
+void read_hold(Reading& r, const TomlNode& n, Routing& s) {
+  std::optional<std::chrono::milliseconds> hold;
+  r.text(n, parse_duration, hold);
+  if (!hold) return;
+  if (*hold > std::chrono::hours(1)) return r.wrong_type(n);
+  s.hold = *hold;
+}
+
+// clang-format off
+const std::array<Key<Site>, 9> kSite{{
+  {{"name", "a name of 1 to 32 letters, digits, '-', '_' and '.'", "",
+    "The site, in status, logs and the name of the control socket.", kRequired},
+   [](Reading& r, const TomlNode& n, Site& s) { r.text(n, parse_name, s.name); }},
+  {{"private_key_file", "the path of a file", "",
+    "This site's WireGuard key in base64, as `greywire genkey` writes it. Refused unless it belongs to root or the "
+    "daemon's user and nobody else may read it. A relative path starts at the config file's folder.", kRequired},
+   [](Reading& r, const TomlNode& n, Site& s) { r.path(n, s.private_key_file); }},
+  {{"listen_port", "a port from 1 to 65535", "51820", "The UDP port of the underlay, on all local addresses.", kOptional},
+   [](Reading& r, const TomlNode& n, Site& s) { r.integer(n, 1, 65535, s.listen_port); }},
+  {{"overlay_address", "an address or a list of addresses, such as [\"10.255.0.1\", \"fd00:255::1\"]", "",
+    "This site's addresses on `interface`: BGP speaks from them and they are the default local ends of tunnels. "
+    "The first of each family is the one that tunnels use.", kRequired},
+   [](Reading& r, const TomlNode& n, Site& s) { r.list(n, parse_host_address, s.overlay_addresses); }},
+  {{"interface", "an interface name of at most 15 characters", "\"gw0\"", "The device of all peers.", kOptional},
+   [](Reading& r, const TomlNode& n, Site& s) { r.text(n, parse_interface_name, s.interface); }},
+  {{"networks", "a prefix or a list of prefixes, such as [\"10.1.0.0/16\"]", "none",
+    "This site's own prefixes. A peer can neither announce nor send from them, whatever its `accept` says.", kOptional},
+   [](Reading& r, const TomlNode& n, Site& s) { r.list(n, parse_network, s.networks); }},
+  {{"mtu", kMtuType, "the largest of its peers'", "The MTU of `interface`, by hand.", kOptional},
+   [](Reading& r, const TomlNode& n, Site& s) { r.mtu(n, s.mtu); }},
+  {{"control", "the absolute path of a unix socket", "\"/run/greywire/NAME.sock\"",
+    "Where `greywire status` asks this site's daemon.", kOptional},
+   [](Reading& r, const TomlNode& n, Site& s) { r.socket_path(n, s.control_socket); }},
+  {{"log_level", "\"trace\", \"debug\", \"info\", \"warning\" or \"error\"", "\"info\"", "What is logged.", kOptional},
+   [](Reading& r, const TomlNode& n, Site& s) { r.choice<LogLevel>(n, kLogLevels, s.log_level); }},
+}};
+
+const std::array<Key<Peer>, 14> kPeer{{
+  {{"name", "a name of 1 to 32 letters, digits, '-', '_' and '.'", "",
+    "The peer, in `[[tunnel]]`, status and logs.", kRequired, kOwn},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.text(n, parse_name, p.name); }},
+  {{"public_key", "a base64 key of 44 characters", "", "The peer's WireGuard key.", kRequired, kOwn},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.text(n, PublicKey::from_base64, p.public_key); }},
+  {{"preshared_key_file", "the path of a file", "none",
+    "A key both sides share beside their own, as `greywire genpsk` writes it. Same rules as `private_key_file`.",
+    kOptional},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.path(n, p.preshared_key_file); }},
+  {{"endpoint", "NAME:PORT, ADDRESS:PORT or [ADDRESS]:PORT", "none: the peer calls",
+    "Where the peer is reached. Without it the peer must reach this site, and is kept alive every 25 s.",
+    kOptional, kOwn},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.text(n, PeerEndpoint::parse, p.endpoint); }},
+  {{"overlay_address", "an address or a list of addresses, such as [\"10.255.0.2\", \"fd00:255::2\"]", "none",
+    "Always this peer's and nobody else's: the BGP next hops that mean it, and the default remote ends of tunnels.",
+    kOptional, kOwn},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.list(n, parse_host_address, p.overlay_addresses); }},
+  {{"allowed_ips", "a prefix or a list of prefixes, such as [\"10.2.0.0/16\"]", "none",
+    "Static allowed-IPs beside the overlay addresses; each becomes a kernel route to `interface`.", kOptional, kOwn},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.list(n, parse_network, p.allowed_ips); }},
+  {{"accept", "a rule or a list of rules, such as [\"10.2.0.0/16 le 24\", \"@lans\"]", "nothing",
+    "The ceiling: the prefixes that BGP may send to this peer, and the sources that it may send from. Each rule is "
+    "`PREFIX [ge LENGTH] [le LENGTH]` as in an FRR prefix-list, or `@NAME` of `[prefix_sets]`.", kOptional},
+   read_accept},
+  {{"max_prefixes", "a number from 1 to 10000000", "10000", "How many learned prefixes this peer may have.", kOptional},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.integer(n, 1, 10'000'000, p.max_prefixes); }},
+  {{"keepalive", "a time from 1s to 65535s, a number of seconds, or \"off\"", "\"25s\" without an endpoint, else \"off\"",
+    "WireGuard's persistent keepalive.", kOptional},
+   read_keepalive},
+  {{"liveness", "INTERVAL x COUNT, such as \"1s x 3\", or \"off\"", "\"1s x 3\"",
+    "The probe in the tunnel: a peer with COUNT probes unanswered is dead, its next hops go and its links lose their "
+    "carrier. The interval is 100ms to 60s, the count 1 to 20.", kOptional},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.text(n, parse_liveness, p.liveness); }},
+  {{"mtu", kMtuType, "computed from the underlay", "The largest inner packet to this peer, by hand.", kOptional},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.mtu(n, p.mtu); }},
+  {{"pmtu", "\"on\" or \"off\"", "\"on\"",
+    "`\"off\"` pins the computed or given MTU. This version does not search for the path's MTU: both act alike.",
+    kOptional},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.choice<bool>(n, kOnOff, p.pmtu); }},
+  {{"enabled", "true or false", "true", "`false` keeps the peer in the file and out of the daemon.", kOptional},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.boolean(n, p.enabled); }},
+  {{"source_check", "\"ceiling\" or \"strict\"", "\"ceiling\"",
+    "`\"ceiling\"` takes packets from the peer's overlay addresses, `allowed_ips` and all of `accept`; `\"strict\"` only from "
+    "where a packet back would go to this peer, as WireGuard does.", kOptional},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.choice<SourceCheck>(n, kSourceChecks, p.source_check); }},
+}};
+
+const std::array<Key<Tunnel>, 13> kTunnel{{
+  {{"name", "an interface name of at most 15 characters", "", "The device.", kRequired},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_interface_name, t.name); }},
+  {{"kind", "\"gre\" or \"gretap\"", "",
+    "`\"gre\"` is a routed link (TUN), `\"gretap\"` carries Ethernet frames (TAP), for a bridge.", kRequired},
+   read_kind},
+  {{"peer", "the name of a peer", "", "Who is at the other end; GRE is taken from nobody else.", kRequired},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_name, t.peer); }},
+  {{"key", "a number from 0 to 4294967295", "none",
+    "The GRE key. Both ends must have the same; it tells tunnels between the same addresses apart.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.integer(n, 0, 0xffffffffLL, t.key); }},
+  {{"address", "an address with its length or a list of them, such as [\"172.31.12.1/30\"]", "none",
+    "Addresses of the device. Not with `bridge`: there they belong on the bridge.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.list(n, InterfaceAddress::parse, t.addresses); }},
+  {{"bridge", "an interface name of at most 15 characters", "none",
+    "An existing bridge that takes the TAP as a port. Only for `\"gretap\"`.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_interface_name, t.bridge); }},
+  {{"stp", "true or false", "false",
+    "`true` says that the bridge runs a spanning tree. Several TAPs of one bridge are refused unless each has it, "
+    "because they would make a loop.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.boolean(n, t.stp); }},
+  {{"delivery", "\"ipv4\" or \"ipv6\"", "ipv4 where both ends have it", "The family of the delivery packets.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.choice<Family>(n, kDeliveries, t.delivery); }},
+  {{"local", "an address", "this site's first overlay address of the family",
+    "The source of our delivery packets.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_host_address, t.local); }},
+  {{"remote", "an address", "the peer's first overlay address of the family",
+    "Their destination. The peer must be allowed to send from it.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_host_address, t.remote); }},
+  {{"mtu", kMtuType, "gre and gretap without a bridge: the peer's less the overhead; in a bridge: 1500",
+    "The device's MTU. What does not fit the peer then is fragmented inside WireGuard.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.mtu(n, t.mtu); }},
+  {{"mss_clamp", "true or false", "true for gre, false for gretap",
+    "Lower the MSS of TCP connections to what goes through in one piece.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.boolean(n, t.mss_clamp); }},
+  {{"ttl", "a number from 1 to 255", "64", "Time to live of the delivery packets.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.integer(n, 1, 255, t.ttl); }},
+}};
+
+const std::array<Key<Underlay>, 5> kUnderlay{{
+  {{"mtu", kMtuType, "1500", "The MTU of the path between sites; all others follow from it.", kOptional},
+   [](Reading& r, const TomlNode& n, Underlay& u) { r.mtu(n, u.mtu); }},
+  {{"mark", "a number from 0 to 4294967295", "a free one",
+    "The firewall mark of outer packets. A rule sends marked packets to `table`, so that a learned route never catches "
+    "them. 0: no mark, and nothing keeps the underlay apart but `device` or `vrf`.", kOptional},
+   [](Reading& r, const TomlNode& n, Underlay& u) { r.integer(n, 0, 0xffffffffLL, u.mark); }},
+  {{"table", "a number from 1 to 4294967295", "a free one", "The routing table of marked packets.", kOptional},
+   [](Reading& r, const TomlNode& n, Underlay& u) { r.integer(n, 1, 0xffffffffLL, u.table); }},
+  {{"device", "an interface name of at most 15 characters", "none",
+    "Outer packets leave by this interface and no other.", kOptional},
+   [](Reading& r, const TomlNode& n, Underlay& u) { r.text(n, parse_interface_name, u.device); }},
+  {{"vrf", "an interface name of at most 15 characters", "none", "Outer packets belong to this VRF.", kOptional},
+   [](Reading& r, const TomlNode& n, Underlay& u) { r.text(n, parse_interface_name, u.vrf); }},
+}};
+
+const std::array<Key<Routing>, 2> kRouting{{
+  {{"zebra", "the absolute path of a unix socket", "\"/run/frr/zserv.api\"", "FRR's zebra: BGP routes come from it.",
+    kOptional},
+   [](Reading& r, const TomlNode& n, Routing& s) { r.socket_path(n, s.zebra); }},
+  {{"hold", "a time from 0s to 1h, such as \"120s\"", "\"2m\"",
+    "How long learned prefixes stay when zebra went away or came back without them, which FRR up to 10.7 does while BGP "
+    "is up.", kOptional},
+   read_hold},
+}};
+// clang-format on
+
+}  // namespace
+
+std::span<const Key<Site>> site_keys() { return kSite; }
+std::span<const Key<Peer>> peer_keys() { return kPeer; }
+std::span<const Key<Tunnel>> tunnel_keys() { return kTunnel; }
+std::span<const Key<Underlay>> underlay_keys() { return kUnderlay; }
+std::span<const Key<Routing>> routing_keys() { return kRouting; }
+
+}  // namespace greywire::config
