@@ -1,0 +1,206 @@
+#include <linux/fib_rules.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/attr.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+
+#include "overlay/links/netlink_codec.h"
+
+namespace greywire::links {
+namespace {
+
+constexpr int kGsoIpv4MaxSize = 63;  // IFLA_GSO_IPV4_MAX_SIZE, Linux 6.3
+constexpr std::uint8_t kAddrGenModeNone = 1;
+
+// Attributes by number, up to Max; null where absent.
+template <int Max>
+struct Attributes {
+  std::array<nlattr*, Max + 1> table{};
+
+  bool parse(const nlmsghdr* header, int family_header) {
+    return nlmsg_parse(const_cast<nlmsghdr*>(header), family_header, table.data(), Max, nullptr) >= 0;
+  }
+  bool parse(const nlattr* nest) {
+    return nla_parse_nested(table.data(), Max, const_cast<nlattr*>(nest), nullptr) >= 0;
+  }
+  const nlattr* operator[](int attribute) const { return table[static_cast<std::size_t>(attribute)]; }
+  bool has(int attribute, int bytes) const {
+    return (*this)[attribute] != nullptr && nla_len((*this)[attribute]) >= bytes;
+  }
+  std::optional<std::uint32_t> u32(int attribute) const {
+    if (!has(attribute, 4)) return std::nullopt;
+    return nla_get_u32((*this)[attribute]);
+  }
+  std::optional<std::uint8_t> u8(int attribute) const {
+    if (!has(attribute, 1)) return std::nullopt;
+    return nla_get_u8((*this)[attribute]);
+  }
+  // Strings from the kernel end in a NUL; do not count on it.
+  std::string string(int attribute) const {
+    const auto* a = (*this)[attribute];
+    if (a == nullptr) return {};
+    const std::string_view text(static_cast<const char*>(nla_data(a)), static_cast<std::size_t>(nla_len(a)));
+    return std::string(text.substr(0, text.find('\0')));
+  }
+};
+
+std::optional<IpAddress> address_from(const void* bytes, int length) {
+  const auto* p = static_cast<const std::uint8_t*>(bytes);
+  if (length == 4) return IpAddress::v4(std::span<const std::uint8_t, 4>(p, 4));
+  if (length == 16) return IpAddress::v6(std::span<const std::uint8_t, 16>(p, 16));
+  return std::nullopt;
+}
+
+std::optional<IpAddress> address_from(const nlattr* attribute) {
+  if (attribute == nullptr) return std::nullopt;
+  return address_from(nla_data(attribute), nla_len(attribute));
+}
+
+bool has_header(const nlmsghdr* header, std::size_t bytes) {
+  return nlmsg_valid_hdr(header, static_cast<int>(bytes)) != 0;
+}
+
+bool automatic_link_local(const nlattr* af_spec) {
+  Attributes<AF_INET6> families;
+  if (af_spec == nullptr || !families.parse(af_spec) || families[AF_INET6] == nullptr) return true;
+  Attributes<IFLA_INET6_MAX> inet6;
+  if (!inet6.parse(families[AF_INET6])) return true;
+  return inet6.u8(IFLA_INET6_ADDR_GEN_MODE).value_or(0) != kAddrGenModeNone;
+}
+
+template <int Max>
+std::optional<IpAddress> gateway_of(const Attributes<Max>& attributes) {
+  if (auto gateway = address_from(attributes[RTA_GATEWAY])) return gateway;
+  const auto* via = attributes[RTA_VIA];  // struct rtvia: u16 family, address
+  if (via == nullptr || nla_len(via) < 2) return std::nullopt;
+  return address_from(static_cast<const char*>(nla_data(via)) + 2, nla_len(via) - 2);
+}
+
+// False when the route is more than we can hold: an encapsulation on a next hop.
+bool decode_multipath(const nlattr* multipath, std::vector<NextHop>& hops) {
+  auto left = static_cast<std::size_t>(nla_len(multipath));
+  const auto* p = static_cast<const char*>(nla_data(multipath));
+  while (left >= sizeof(rtnexthop)) {
+    const auto* entry = reinterpret_cast<const rtnexthop*>(p);
+    if (entry->rtnh_len < sizeof(rtnexthop) || entry->rtnh_len > left) return false;
+    Attributes<RTA_MAX> attributes;
+    auto* first = reinterpret_cast<nlattr*>(const_cast<char*>(p + sizeof(rtnexthop)));
+    const int length = static_cast<int>(entry->rtnh_len - sizeof(rtnexthop));
+    if (nla_parse(attributes.table.data(), RTA_MAX, first, length, nullptr) < 0) return false;
+    if (attributes[RTA_ENCAP] != nullptr) return false;
+    if ((entry->rtnh_flags & RTNH_F_DEAD) == 0) {
+      const auto weight = static_cast<std::uint8_t>(std::min(entry->rtnh_hops + 1, 255));
+      hops.push_back({static_cast<Ifindex>(entry->rtnh_ifindex), gateway_of(attributes), weight,
+                      (entry->rtnh_flags & RTNH_F_ONLINK) != 0});
+    }
+    const auto step = std::min<std::size_t>(NLMSG_ALIGN(entry->rtnh_len), left);
+    p += step;
+    left -= step;
+  }
+  return true;
+}
+
+bool is_route_kind(unsigned char type) {
+  return type == RTN_UNICAST || type == RTN_BLACKHOLE || type == RTN_UNREACHABLE || type == RTN_PROHIBIT;
+}
+
+// An all-zero destination has no RTA_DST.
+std::optional<Prefix> destination_of(const rtmsg& header, const nlattr* attribute) {
+  if (attribute == nullptr) {
+    const std::array<std::uint8_t, 16> zero{};
+    return Prefix(header.rtm_family == AF_INET ? IpAddress() : IpAddress::v6(zero), header.rtm_dst_len);
+  }
+  const auto address = address_from(attribute);
+  if (!address) return std::nullopt;
+  return Prefix(*address, header.rtm_dst_len);
+}
+
+}  // namespace
+
+std::optional<ActualLink> decode_link(const nlmsghdr* header) {
+  if (header->nlmsg_type != RTM_NEWLINK || !has_header(header, sizeof(ifinfomsg))) return std::nullopt;
+  const auto* info = static_cast<const ifinfomsg*>(nlmsg_data(header));
+  Attributes<IFLA_MAX + 16> attributes;
+  if (!attributes.parse(header, sizeof(ifinfomsg))) return std::nullopt;
+  ActualLink link;
+  link.ifindex = static_cast<Ifindex>(info->ifi_index);
+  link.name = attributes.string(IFLA_IFNAME);
+  if (attributes[IFLA_LINKINFO] != nullptr) {
+    Attributes<IFLA_INFO_MAX> linkinfo;
+    if (linkinfo.parse(attributes[IFLA_LINKINFO])) link.kind = linkinfo.string(IFLA_INFO_KIND);
+  }
+  link.mtu = Mtu{attributes.u32(IFLA_MTU).value_or(0)};
+  link.up = (info->ifi_flags & IFF_UP) != 0;
+  link.carrier = attributes.u8(IFLA_CARRIER).value_or(0) != 0;
+  link.automatic_link_local = automatic_link_local(attributes[IFLA_AF_SPEC]);
+  link.master = attributes.u32(IFLA_MASTER).value_or(0);
+  link.gso_max_size = attributes.u32(IFLA_GSO_MAX_SIZE).value_or(0);
+  link.gso_ipv4_max_size = attributes.u32(kGsoIpv4MaxSize);
+  link.tx_queue_length = attributes.u32(IFLA_TXQLEN).value_or(0);
+  return link;
+}
+
+std::optional<ActualAddress> decode_address(const nlmsghdr* header) {
+  if (header->nlmsg_type != RTM_NEWADDR || !has_header(header, sizeof(ifaddrmsg))) return std::nullopt;
+  const auto* info = static_cast<const ifaddrmsg*>(nlmsg_data(header));
+  if (info->ifa_family != AF_INET && info->ifa_family != AF_INET6) return std::nullopt;
+  Attributes<IFA_MAX> attributes;
+  if (!attributes.parse(header, sizeof(ifaddrmsg))) return std::nullopt;
+  const auto peer = address_from(attributes[IFA_ADDRESS]);
+  const auto local = address_from(attributes[IFA_LOCAL]);  // IPv6 has none unless it is point-to-point
+  if (!peer && !local) return std::nullopt;
+  return ActualAddress{info->ifa_index,
+                       {local.value_or(peer.value_or(IpAddress())),
+                        peer.value_or(local.value_or(IpAddress())), info->ifa_prefixlen},
+                       attributes.u8(IFA_PROTO).value_or(0)};
+}
+
+std::optional<Route> decode_route(const nlmsghdr* header) {
+  if (header->nlmsg_type != RTM_NEWROUTE || !has_header(header, sizeof(rtmsg))) return std::nullopt;
+  const auto* info = static_cast<const rtmsg*>(nlmsg_data(header));
+  if (info->rtm_family != AF_INET && info->rtm_family != AF_INET6) return std::nullopt;
+  if (!is_route_kind(info->rtm_type) || (info->rtm_flags & RTM_F_CLONED) != 0) return std::nullopt;
+  if (info->rtm_src_len != 0 || info->rtm_tos != 0) return std::nullopt;
+  Attributes<RTA_MAX> attributes;
+  if (!attributes.parse(header, sizeof(rtmsg)) || attributes[RTA_ENCAP] != nullptr) return std::nullopt;
+  Route route;
+  const auto destination = destination_of(*info, attributes[RTA_DST]);
+  if (!destination) return std::nullopt;
+  route.destination = *destination;
+  route.table = attributes.u32(RTA_TABLE).value_or(info->rtm_table);
+  route.metric = attributes.u32(RTA_PRIORITY).value_or(0);
+  route.kind = static_cast<RouteKind>(info->rtm_type);
+  route.preferred_source = address_from(attributes[RTA_PREFSRC]);
+  route.protocol = info->rtm_protocol;
+  if (route.kind != RouteKind::kUnicast) return route;
+  if (attributes[RTA_MULTIPATH] != nullptr) {
+    if (!decode_multipath(attributes[RTA_MULTIPATH], route.next_hops)) return std::nullopt;
+  } else if ((info->rtm_flags & RTNH_F_DEAD) == 0) {
+    route.next_hops.push_back({attributes.u32(RTA_OIF).value_or(0), gateway_of(attributes), 1,
+                               (info->rtm_flags & RTNH_F_ONLINK) != 0});
+  }
+  return route;
+}
+
+std::optional<Rule> decode_rule(const nlmsghdr* header) {
+  if (header->nlmsg_type != RTM_NEWRULE || !has_header(header, sizeof(fib_rule_hdr))) return std::nullopt;
+  const auto* info = static_cast<const fib_rule_hdr*>(nlmsg_data(header));
+  if (info->family != AF_INET && info->family != AF_INET6) return std::nullopt;
+  Attributes<FRA_MAX> attributes;
+  if (!attributes.parse(header, sizeof(fib_rule_hdr))) return std::nullopt;
+  Rule rule;
+  rule.family = info->family == AF_INET ? Family::kV4 : Family::kV6;
+  rule.priority = attributes.u32(FRA_PRIORITY).value_or(0);
+  rule.mark = attributes.u32(FRA_FWMARK).value_or(0);
+  rule.mask = attributes.u32(FRA_FWMASK).value_or(0);
+  if (info->action == FR_ACT_TO_TBL) rule.table = attributes.u32(FRA_TABLE).value_or(info->table);
+  rule.protocol = attributes.u8(FRA_PROTOCOL).value_or(0);
+  return rule;
+}
+
+}  // namespace greywire::links
