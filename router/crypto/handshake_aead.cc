@@ -11,8 +11,8 @@ namespace greywire {
 
 namespace {
 
-std::array<std::uint8_t, 12> counter_nonce(std::uint64_t counter) {
-  std::array<std::uint8_t, 12> nonce{};
+std::array<std::uint8_t, kNonceSize> counter_nonce(std::uint64_t counter) {
+  std::array<std::uint8_t, kNonceSize> nonce{};
   store_le64(nonce.data() + 4, counter);
   return nonce;
 }
@@ -24,25 +24,33 @@ bool give_up(std::span<std::uint8_t> out) {
 
 }  // namespace
 
-bool aead_seal(std::span<std::uint8_t> out, KeySpan key, std::uint64_t counter, std::span<const std::uint8_t> in,
+bool aead_seal(std::span<std::uint8_t> out, KeySpan key, Nonce nonce, std::span<const std::uint8_t> in,
                std::span<const std::uint8_t> additional) {
   if (out.size() != in.size() + kTagSize) return false;
   sodium_ready();
-  const auto nonce = counter_nonce(counter);
   crypto_aead_chacha20poly1305_ietf_encrypt(out.data(), nullptr, in.data(), in.size(), additional.data(),
                                             additional.size(), nullptr, nonce.data(), key.data());
   return true;
 }
 
-bool aead_open(std::span<std::uint8_t> out, KeySpan key, std::uint64_t counter, std::span<const std::uint8_t> in,
+bool aead_open(std::span<std::uint8_t> out, KeySpan key, Nonce nonce, std::span<const std::uint8_t> in,
                std::span<const std::uint8_t> additional) {
   if (in.size() < kTagSize || out.size() != in.size() - kTagSize) return give_up(out);
   sodium_ready();
-  const auto nonce = counter_nonce(counter);
   if (crypto_aead_chacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, in.data(), in.size(), additional.data(),
                                                 additional.size(), nonce.data(), key.data()) == 0)
     return true;
   return give_up(out);
+}
+
+bool aead_seal(std::span<std::uint8_t> out, KeySpan key, std::uint64_t counter, std::span<const std::uint8_t> in,
+               std::span<const std::uint8_t> additional) {
+  return aead_seal(out, key, Nonce(counter_nonce(counter)), in, additional);
+}
+
+bool aead_open(std::span<std::uint8_t> out, KeySpan key, std::uint64_t counter, std::span<const std::uint8_t> in,
+               std::span<const std::uint8_t> additional) {
+  return aead_open(out, key, Nonce(counter_nonce(counter)), in, additional);
 }
 
 bool xaead_seal(std::span<std::uint8_t> out, KeySpan key, XNonce nonce, std::span<const std::uint8_t> in,

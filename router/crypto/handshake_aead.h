@@ -14,8 +14,17 @@ namespace greywire {
 
 inline constexpr std::size_t kXNonceSize = 24;  // bytes
 
+inline constexpr std::size_t kNonceSize = 12;   // bytes
+
 using KeySpan = std::span<const std::uint8_t, 32>;
+using Nonce = std::span<const std::uint8_t, kNonceSize>;
 using XNonce = std::span<const std::uint8_t, kXNonceSize>;
+
+// With the whole nonce; the counter forms below put 4 zero bytes and the little-endian counter into it.
+bool aead_seal(std::span<std::uint8_t> out, KeySpan key, Nonce nonce, std::span<const std::uint8_t> in,
+               std::span<const std::uint8_t> additional);
+[[nodiscard]] bool aead_open(std::span<std::uint8_t> out, KeySpan key, Nonce nonce, std::span<const std::uint8_t> in,
+                             std::span<const std::uint8_t> additional);
 
 bool aead_seal(std::span<std::uint8_t> out, KeySpan key, std::uint64_t counter, std::span<const std::uint8_t> in,
                std::span<const std::uint8_t> additional);

@@ -1,0 +1,211 @@
+#include "router/crypto/aead.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "router/base/byte_order.h"
+#include "router/crypto/constant_time.h"
+#include "router/crypto/handshake_aead.h"
+#include "tests/unit/router/crypto/vectors.h"
+
+namespace greywire {
+namespace {
+
+using testing::Bytes;
+using testing::bytes_of;
+using testing::fixed;
+
+// libsodium directly, as the second opinion on every provider.
+Bytes reference_seal(const SymmetricKey& key, std::uint64_t counter, const Bytes& plain) {
+  std::uint8_t nonce[12] = {};
+  store_le64(nonce + 4, counter);
+  Bytes sealed(plain.size() + kTagSize);
+  crypto_aead_chacha20poly1305_ietf_encrypt(sealed.data(), nullptr, plain.data(), plain.size(), nullptr, 0, nullptr,
+                                            nonce, key.data());
+  return sealed;
+}
+
+// A block of the heap of exactly this size, so that AddressSanitizer sees a provider that reads or writes past it.
+struct Exact {
+  explicit Exact(const Bytes& bytes) : memory(new std::uint8_t[std::max<std::size_t>(bytes.size(), 1)]) {
+    std::copy(bytes.begin(), bytes.end(), memory.get());
+  }
+  explicit Exact(std::size_t size) : Exact(Bytes(size, 0xaa)) {}
+  std::uint8_t* data() { return memory.get(); }
+  Bytes bytes(std::size_t size) const { return {memory.get(), memory.get() + size}; }
+  std::unique_ptr<std::uint8_t[]> memory;
+};
+
+class AeadTest : public ::testing::TestWithParam<AeadProvider> {
+ protected:
+  std::unique_ptr<Aead> aead_ = make_aead(GetParam());
+  std::mt19937_64 random_{12345};
+  SymmetricKey random_key() { return SymmetricKey(fixed<32>(testing::random_bytes(random_, 32))); }
+};
+
+TEST_P(AeadTest, EverySizeInPlaceAndOutOfPlace) {
+  for (std::uint32_t size = 0; size <= 2048; ++size) {
+    const SymmetricKey key = random_key();
+    const std::uint64_t counter = size % 3 == 0 ? random_() : size;
+    const Bytes plain = testing::random_bytes(random_, size);
+    const Bytes expected = reference_seal(key, counter, plain);
+
+    Exact in(plain);
+    Exact out(size + kTagSize);
+    const SealJob apart[] = {{counter, in.data(), out.data(), size}};
+    aead_->seal(key, apart);
+    ASSERT_EQ(out.bytes(size + kTagSize), expected) << size;
+    ASSERT_EQ(in.bytes(size), plain) << size;
+
+    Bytes padded = plain;
+    padded.resize(size + kTagSize);
+    Exact same(padded);
+    const SealJob in_place[] = {{counter, same.data(), same.data(), size}};
+    aead_->seal(key, in_place);
+    ASSERT_EQ(same.bytes(size + kTagSize), expected) << size;
+
+    Exact opened(size);
+    OpenJob open_apart[] = {{counter, same.data(), opened.data(), size}};
+    aead_->open(key, open_apart);
+    ASSERT_TRUE(open_apart[0].ok) << size;
+    ASSERT_EQ(opened.bytes(size), plain) << size;
+    ASSERT_EQ(same.bytes(size + kTagSize), expected) << size;
+
+    OpenJob open_in_place[] = {{counter, same.data(), same.data(), size}};
+    aead_->open(key, open_in_place);
+    ASSERT_TRUE(open_in_place[0].ok) << size;
+    ASSERT_EQ(same.bytes(size), plain) << size;
+  }
+}
+
+TEST_P(AeadTest, LargeAndUnaligned) {
+  for (const std::uint32_t size : {4096U, 9000U, 65'000U}) {
+    for (const std::size_t shift : {1U, 3U, 15U, 17U}) {
+      const SymmetricKey key = random_key();
+      const Bytes plain = testing::random_bytes(random_, size);
+      Bytes buffer(size + kTagSize + shift);
+      std::copy(plain.begin(), plain.end(), buffer.begin() + static_cast<std::ptrdiff_t>(shift));
+      const SealJob job[] = {{7, buffer.data() + shift, buffer.data() + shift, size}};
+      aead_->seal(key, job);
+      EXPECT_EQ(Bytes(buffer.begin() + static_cast<std::ptrdiff_t>(shift), buffer.end()), reference_seal(key, 7, plain));
+    }
+  }
+}
+
+TEST_P(AeadTest, WrongTagsLeaveZeros) {
+  for (const std::uint32_t size : {0U, 1U, 15U, 16U, 63U, 64U, 65U, 200U, 512U, 1420U}) {
+    const SymmetricKey key = random_key();
+    const Bytes sealed = reference_seal(key, 9, testing::random_bytes(random_, size));
+    for (int i = 0; i < 60; ++i) {
+      Bytes tampered = sealed;
+      // Every byte of the tag, then bytes of the ciphertext.
+      const std::size_t at = i < 16 ? size + static_cast<std::size_t>(i) : random_() % tampered.size();
+      tampered[at] = static_cast<std::uint8_t>(tampered[at] ^ 1U << random_() % 8);
+      Exact in(tampered);
+      Exact out(size);
+      OpenJob jobs[] = {{9, in.data(), out.data(), size, true}, {9, in.data(), in.data(), size, true}};
+      aead_->open(key, jobs);
+      EXPECT_FALSE(jobs[0].ok) << size << " at " << at;
+      EXPECT_FALSE(jobs[1].ok) << size << " at " << at;
+      EXPECT_EQ(out.bytes(size), Bytes(size));
+      EXPECT_EQ(in.bytes(size), Bytes(size));
+    }
+    Exact in(sealed);
+    Exact out(size);
+    OpenJob wrong_counter[] = {{10, in.data(), out.data(), size}};
+    aead_->open(key, wrong_counter);
+    EXPECT_FALSE(wrong_counter[0].ok);
+    OpenJob right[] = {{9, in.data(), out.data(), size}};
+    aead_->open(random_key(), right);
+    EXPECT_FALSE(right[0].ok);
+    aead_->open(key, right);
+    EXPECT_TRUE(right[0].ok);
+  }
+}
+
+TEST_P(AeadTest, BatchesOfMixedSizesKeysAndFailures) {
+  for (int round = 0; round < 100; ++round) {
+    const SymmetricKey key = random_key();
+    const std::size_t count = random_() % 130;
+    std::vector<Bytes> plain(count), buffers(count);
+    std::vector<SealJob> seals(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      plain[i] = testing::random_bytes(random_, random_() % 1500);
+      buffers[i] = plain[i];
+      buffers[i].resize(plain[i].size() + kTagSize);
+      seals[i] = {i, buffers[i].data(), buffers[i].data(), static_cast<std::uint32_t>(plain[i].size())};
+    }
+    aead_->seal(key, seals);
+    std::vector<OpenJob> opens(count);
+    std::vector<bool> good(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      ASSERT_EQ(buffers[i], reference_seal(key, i, plain[i]));
+      good[i] = random_() % 4 != 0;
+      if (!good[i]) buffers[i].back() ^= 1;
+      opens[i] = {i, buffers[i].data(), buffers[i].data(), static_cast<std::uint32_t>(plain[i].size())};
+    }
+    aead_->open(key, opens);
+    for (std::size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(opens[i].ok, good[i]);
+      buffers[i].resize(plain[i].size());
+      EXPECT_EQ(buffers[i], good[i] ? plain[i] : Bytes(plain[i].size()));
+    }
+  }
+}
+
+// The published vectors that the data path can express: no additional data, a nonce that begins with four zeros.
+// The others go through handshake_aead_test.
+TEST_P(AeadTest, Wycheproof) {
+  const auto vectors = testing::load_vectors("wycheproof_chacha20_poly1305_test.json");
+  std::size_t run = 0;
+  for (const auto& group : vectors.at("testGroups").as_array()) {
+    for (const auto& test : group.at("tests").as_array()) {
+      const Bytes nonce = bytes_of(test, "iv");
+      if (nonce.size() != 12 || !bytes_of(test, "aad").empty() || load_le32(nonce.data()) != 0) continue;
+      const SymmetricKey key(fixed<32>(bytes_of(test, "key")));
+      const Bytes message = bytes_of(test, "msg");
+      Bytes sealed = bytes_of(test, "ct");
+      const Bytes tag = bytes_of(test, "tag");
+      sealed.insert(sealed.end(), tag.begin(), tag.end());
+      Bytes out(message.size() + 1);
+      OpenJob job[] = {{load_le64(nonce.data() + 4), sealed.data(), out.data(), static_cast<std::uint32_t>(message.size())}};
+      aead_->open(key, job);
+      EXPECT_EQ(job[0].ok, test.at("result").as_string() == "valid") << test.at("tcId").as_int64();
+      out.resize(message.size());
+      if (job[0].ok) {
+        EXPECT_EQ(out, message);
+      }
+      ++run;
+    }
+  }
+  RecordProperty("vectors", static_cast<int>(run));
+}
+
+INSTANTIATE_TEST_SUITE_P(Providers, AeadTest, ::testing::ValuesIn(available_aeads()), [](const auto& instance) {
+  std::string name(aead_provider_name(instance.param));
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+TEST(AeadChoice, TheFastestIsOneOfThoseThatAreThere) {
+  const auto available = available_aeads();
+  ASSERT_FALSE(available.empty());
+  EXPECT_EQ(available.front(), AeadProvider::kSodium);
+  EXPECT_NE(std::find(available.begin(), available.end(), measure_best_aead()), available.end());
+  for (const AeadProvider provider : available) EXPECT_EQ(make_aead(provider)->name(), aead_provider_name(provider));
+}
+
+TEST(AeadChoice, APlainRoundTripThroughTheHandshakeAead) {
+  const SymmetricKey key(fixed<32>(Bytes(32, 3)));
+  const Bytes plain(100, 4);
+  Bytes sealed(116), expected(116);
+  const SealJob job[] = {{77, plain.data(), sealed.data(), 100}};
+  make_aead(measure_best_aead())->seal(key, job);
+  ASSERT_TRUE(aead_seal(expected, key.bytes(), 77, plain, {}));
+  EXPECT_EQ(sealed, expected);
+}
+
+}  // namespace
+}  // namespace greywire
