@@ -30,6 +30,7 @@ namespace greywire {
   X(kReplay, "replay", "data received twice or too late for the replay window")                                         \
   X(kBadInner, "bad_inner", "the decrypted packet is not a sane IP packet")                                             \
   X(kSourceNotAllowed, "source_not_allowed", "a peer sent from an address outside its `accept` and allowed-IPs")        \
+  X(kCongestion, "congestion", "marked as congested on the way, by a sender that does not know ECN (RFC 6040)")         \
   X(kInnerLoop, "inner_loop", "a packet of our own underlay came back into the tunnel")                                 \
   /* frames from the devices */                                                                                         \
   X(kNotIp, "not_ip", "a frame on an L3 device that is not IP")                                                         \

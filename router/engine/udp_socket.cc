@@ -1,6 +1,7 @@
 // Opening and configuring underlay sockets. Receiving is in receive_batch.cc, sending in udp_send.cc.
 #include "router/engine/udp_socket.h"
 
+#include <fcntl.h>
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -105,6 +106,17 @@ Result<void> UdpSocket::set_mark(std::uint32_t fwmark) {
   return Error{fmt::format("cannot mark outer packets with {:#x}: {}", fwmark,
                            code == EPERM ? "this needs root or CAP_NET_ADMIN" : std::strerror(code)),
                code};
+}
+
+Result<UdpSocket> UdpSocket::duplicate() const {
+  UdpSocket s;
+  s.fd_ = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+  if (s.fd_ < 0) return Error{fmt::format("cannot duplicate a UDP socket: {}", std::strerror(errno)), errno};
+  s.family_ = family_;
+  s.port_ = port_;
+  s.gso_ = gso_;
+  s.max_segments_ = max_segments_;
+  return s;
 }
 
 Result<UdpSocket> UdpSocket::open_unbound(Family family, const Options& options) {

@@ -80,6 +80,8 @@ class UdpSocket {
   bool gso() const { return gso_; }  // false once the path turned out to have no checksum offload
   unsigned max_segments() const { return max_segments_; }  // of one system call, as probed: 64 or 128
   Result<void> set_mark(std::uint32_t fwmark);
+  // A second object over the same socket, for a thread that sends beside the one that owns this one.
+  Result<UdpSocket> duplicate() const;
 
   // Never blocks. Messages received into `batch` (see there), 0 when nothing waits; else -errno, which is an
   // error that an earlier send left behind: count it and try again.

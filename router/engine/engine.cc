@@ -1,0 +1,77 @@
+#include "router/engine/engine.h"
+
+#include "router/engine/protocol.h"
+
+namespace greywire::engine {
+
+Engine::Engine(const EngineOptions& options, EngineEvents events)
+    : protocol_(std::make_unique<Protocol>(options, std::move(events))) {}
+Engine::~Engine() = default;
+
+unsigned Engine::default_workers() {
+  // Measured (docs/architecture.md): with both directions on one thread a core is kept busy before a second worker
+  // pays for its wake-ups; a peer pair is one UDP flow and cannot be spread anyway.
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  return std::clamp(cores / 2, 1U, 8U);
+}
+
+unsigned Engine::workers() const { return protocol_->worker_count(); }
+std::string_view Engine::aead_name() const { return aead_provider_name(protocol_->provider()); }
+
+wireguard::DeviceStatus Engine::status() {
+  return protocol_->call([&](Protocol& p) { return p.status(); });
+}
+int Engine::set_private_key(const PrivateKey& key) {
+  return protocol_->call([&](Protocol& p) { return p.set_private_key(key); });
+}
+int Engine::set_listen_port(std::uint16_t port) {
+  const auto result = listen(port);
+  return result ? 0 : result.error().code;
+}
+int Engine::set_fwmark(std::uint32_t mark) {
+  return protocol_->call([&](Protocol& p) { return p.set_fwmark(mark); });
+}
+int Engine::remove_peers(Origin origin) {
+  return protocol_->call([&](Protocol& p) { return p.remove_peers(origin); });
+}
+int Engine::change_peer(const wireguard::PeerChange& change) {
+  return protocol_->call([&](Protocol& p) { return p.change_peer(change); });
+}
+Result<void> Engine::listen(std::uint16_t port) {
+  return protocol_->call([&](Protocol& p) { return p.listen(port); });
+}
+std::optional<PeerId> Engine::find_peer(const PublicKey& key) {
+  return protocol_->call([&](Protocol& p) { return p.find_peer(key); });
+}
+void Engine::initiate_all() {
+  protocol_->call([](Protocol& p) { p.initiate_all(); });
+}
+LinkId Engine::add_link(TunDevice device, std::optional<TunnelOptions> tunnel) {
+  return protocol_->call([&](Protocol& p) { return p.add_link(std::move(device), tunnel); });
+}
+void Engine::remove_link(LinkId link) {
+  protocol_->call([&](Protocol& p) { p.remove_link(link); });
+}
+Result<void> Engine::set_carrier(LinkId link, bool on) {
+  return protocol_->call([&](Protocol& p) { return p.set_carrier(link, on); });
+}
+void Engine::set_own_overlay(std::vector<IpAddress> addresses) {
+  protocol_->call([&](Protocol& p) { p.set_own_overlay(std::move(addresses)); });
+}
+void Engine::set_peer_policy(PeerId peer, PeerPolicy policy) {
+  protocol_->call([&](Protocol& p) { p.set_peer_policy(peer, std::move(policy)); });
+}
+void Engine::learn(std::vector<LearnedRoute> routes) {
+  protocol_->call([&](Protocol& p) { p.learn(routes); });
+}
+RouteTarget Engine::lookup(const IpAddress& address) {
+  return protocol_->call([&](Protocol& p) { return p.lookup(address); });
+}
+std::vector<TunnelTraffic> Engine::tunnel_traffic() {
+  return protocol_->call([](Protocol& p) { return p.tunnel_traffic(); });
+}
+std::uint64_t Engine::dropped(DropReason reason) {
+  return protocol_->call([&](Protocol& p) { return p.dropped(reason); });
+}
+
+}  // namespace greywire::engine

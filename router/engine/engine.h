@@ -1,0 +1,107 @@
+// The packet engine of one site: a WireGuard device with its workers, sockets and TUN/TAP devices. The one place under
+// router/ with threads and system calls.
+//
+// Threads: the protocol thread owns the WireGuard device, the book of allowed-IPs and what is published to workers; data
+// workers own a queue of every device and a socket a family. Every public function may be called from any other
+// thread (the control thread does) and returns once the protocol thread has done it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "router/allowed_ips/allowed_ips_book.h"
+#include "router/base/drop_reason.h"
+#include "router/base/result.h"
+#include "router/crypto/aead.h"
+#include "router/engine/tun_device.h"
+#include "router/engine/udp_socket.h"
+#include "router/forwarder/liveness.h"
+#include "router/forwarder/tables.h"
+#include "router/wireguard/device_status.h"
+
+namespace greywire::engine {
+
+struct EngineOptions {
+  unsigned workers = 0;             // 0: chosen by the number of cores
+  std::optional<AeadProvider> aead;  // none: the fastest here
+  std::string bind_device;          // underlay device or VRF, empty: none
+};
+
+// What the site says about a peer beyond WireGuard's own settings.
+struct PeerPolicy {
+  bool strict = true;                     // WireGuard's source check; else `sources`
+  std::vector<Prefix> sources;            // the ceiling
+  std::vector<IpAddress> overlay;         // always this peer's, and nobody else's
+  bool clamp_mss = false;
+  Mtu inner_mtu{1420};
+  std::optional<LivenessConfig> liveness;  // probes to the first overlay address
+};
+
+struct TunnelOptions {
+  gre::TunnelConfig config;
+  PeerId peer;
+  bool clamp_mss = false;
+  bool check_sources = true;
+  std::vector<Prefix> sources;  // beyond the peer's: the link's own subnets
+};
+
+struct TunnelTraffic {
+  LinkId link;
+  std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
+};
+
+// Called on an engine thread: hand over and return at once.
+struct EngineEvents {
+  std::function<void(PeerId, bool alive)> liveness;
+  std::function<void(LinkId)> link_gone;
+};
+
+class Engine final : public wireguard::DeviceControl {
+ public:
+  static unsigned default_workers();
+  Engine(const EngineOptions& options, EngineEvents events);
+  ~Engine() override;  // stops the threads, closes sockets and devices
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  unsigned workers() const;
+  std::string_view aead_name() const;
+
+  // DeviceControl. The first set_listen_port opens the sockets.
+  wireguard::DeviceStatus status() override;
+  int set_private_key(const PrivateKey& key) override;
+  int set_listen_port(std::uint16_t port) override;
+  int set_fwmark(std::uint32_t mark) override;
+  int remove_peers(Origin origin) override;
+  int change_peer(const wireguard::PeerChange& change) override;
+
+  // Like set_listen_port, with the reason in words.
+  Result<void> listen(std::uint16_t port);
+  std::optional<PeerId> find_peer(const PublicKey& key);
+  // Handshakes with everybody who has an endpoint, now.
+  void initiate_all();
+
+  // Devices, made by TunDevice::open with workers() queues. Without a tunnel it is the plain one, gw0.
+  LinkId add_link(TunDevice device, std::optional<TunnelOptions> tunnel);
+  void remove_link(LinkId link);
+  Result<void> set_carrier(LinkId link, bool on);
+
+  void set_own_overlay(std::vector<IpAddress> addresses);
+  void set_peer_policy(PeerId peer, PeerPolicy policy);
+  void learn(std::vector<LearnedRoute> routes);
+  // Who a packet to this address would go to; nothing where nobody, a discard where refused.
+  RouteTarget lookup(const IpAddress& address);
+
+  std::vector<TunnelTraffic> tunnel_traffic();
+  std::uint64_t dropped(DropReason reason);
+
+ private:
+  class Protocol;
+  std::unique_ptr<Protocol> protocol_;
+};
+
+}  // namespace greywire::engine

@@ -1,0 +1,251 @@
+#include "router/engine/protocol.h"
+
+#include <poll.h>
+#include <pthread.h>
+
+#include <algorithm>
+
+#include "router/engine/boot_clock.h"
+#include "router/forwarder/probe.h"
+
+namespace greywire::engine {
+namespace {
+
+// Retired objects are looked at again this often while workers are busy with what they read before.
+constexpr Duration kReclaimInterval = std::chrono::milliseconds(10);
+
+std::uint64_t random_nonce(RandomSource& random) {
+  return static_cast<std::uint64_t>(random.next_u32()) << 32 | random.next_u32();
+}
+
+}  // namespace
+
+Engine::Protocol::Protocol(const EngineOptions& options, EngineEvents events)
+    : provider_(options.aead ? *options.aead : measure_best_aead()),
+      options_(options),
+      events_(std::move(events)),
+      aead_(make_aead(provider_)),
+      routes_(published_.domain),
+      book_(routes_),
+      device_(published_.domain, random_, *aead_, *this) {
+  published_.routes = &routes_.root();
+  published_.index = &device_.index_table();
+  published_.probe_nonce = random_nonce(random_);
+  publish();
+  const unsigned count = options.workers != 0 ? options.workers : default_workers();
+  for (unsigned i = 0; i < count; ++i) {
+    workers_.push_back(std::make_unique<Worker>(i, published_, provider_, [this](LinkId link) {
+      if (events_.link_gone) events_.link_gone(link);
+    }));
+  }
+  for (auto& worker : workers_) worker->start();
+  thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "gw-protocol");
+}
+
+Engine::Protocol::~Protocol() {
+  stopping_ = true;
+  published_.inbox.wake();
+  thread_.join();
+  for (auto& worker : workers_) worker->stop();
+  delete published_.tables.exchange(nullptr);
+}
+
+wireguard::Now Engine::Protocol::now() { return {boot_now(), wall_now()}; }
+
+void Engine::Protocol::run() {
+  while (!stopping_) {
+    take_in();
+    const auto at = now();
+    device_.advance(at);
+    advance_liveness(at);
+    wait();
+  }
+}
+
+void Engine::Protocol::wait() {
+  TimePoint deadline = device_.next_deadline();
+  if (!probes_.empty()) deadline = std::min(deadline, probes_.begin()->first);
+  const TimePoint at = boot_now();
+  if (published_.domain.reclaim() != 0) deadline = std::min(deadline, at + kReclaimInterval);
+  timespec timeout{};
+  if (deadline != kNever && deadline > at) {
+    const auto left = (deadline - at).count();
+    timeout.tv_sec = left / 1'000'000'000;
+    timeout.tv_nsec = left % 1'000'000'000;
+  }
+  pollfd event{published_.inbox.fd(), POLLIN, 0};
+  ::ppoll(&event, 1, deadline == kNever ? nullptr : &timeout, nullptr);
+}
+
+void Engine::Protocol::take_in() {
+  inbox_.calls.clear();
+  inbox_.handshakes.clear();
+  inbox_.attention.clear();
+  inbox_.probe_replies.clear();
+  published_.inbox.take(inbox_);
+  for (auto& call : inbox_.calls) call();
+  for (const PeerId id : inbox_.attention) device_.attend(id, now());
+  for (const ProbeReply& reply : inbox_.probe_replies) probe_answered(reply, boot_now());
+  const bool under_load = inbox_.handshakes.size() >= Inbox::kUnderLoad;
+  for (const HandshakeDatagram& message : inbox_.handshakes) {
+    device_.receive_handshake(message.span(), message.from, under_load, now());
+  }
+}
+
+void Engine::Protocol::send(const wireguard::Route& route, std::span<const std::uint8_t> datagram,
+                            std::uint8_t ds_field) {
+  auto& socket = route.remote.address.is_v4() ? send_v4_ : send_v6_;
+  if (!socket) return device_.drops().count(DropReason::kSocketError);
+  const SendTrain train{route.remote,     route.local, route.local_ifindex,
+                        route.has_local,  datagram.data(), static_cast<std::uint32_t>(datagram.size()),
+                        0,                ds_field};
+  if (socket->send({&train, 1}).error != 0) device_.drops().count(DropReason::kSocketError);
+}
+
+wireguard::DeviceStatus Engine::Protocol::status() {
+  wireguard::DeviceStatus out;
+  out.private_key = device_.identity().private_key;
+  out.public_key = device_.identity().public_key;
+  out.listen_port = port_;
+  out.fwmark = fwmark_;
+  for (const auto& [id, peer] : device_.peers()) {
+    wireguard::PeerStatus& p = out.peers.emplace_back();
+    p.id = id;
+    p.public_key = peer->public_key();
+    p.preshared_key = peer->handshake.preshared_key;
+    if (peer->shared->has_endpoint()) p.endpoint = peer->shared->route().remote;
+    p.persistent_keepalive = peer->persistent_keepalive;
+    p.last_handshake = peer->last_handshake;
+    p.rx_bytes = peer->shared->rx_bytes.load(std::memory_order_relaxed);
+    p.tx_bytes = peer->shared->tx_bytes.load(std::memory_order_relaxed);
+    p.origin = peer->origin;
+    for (const auto& entry : book_.entries(id)) p.allowed_ips.push_back({entry.prefix, entry.origin, entry.discard});
+    const auto state = peers_.find(id);
+    if (state == peers_.end() || !state->second.liveness) continue;
+    p.alive = state->second.liveness->state() == Liveness::State::kAlive;
+    p.round_trip = state->second.liveness->round_trip();
+  }
+  return out;
+}
+
+int Engine::Protocol::set_private_key(const PrivateKey& key) {
+  device_.set_private_key(key);
+  if (const auto* self = device_.find(device_.identity().public_key); self != nullptr) drop_peer(self->id);
+  return 0;
+}
+
+int Engine::Protocol::set_fwmark(std::uint32_t mark) {
+  for (auto& worker : workers_) {
+    if (const auto set = worker->set_mark(mark); !set) return set.error().code;
+  }
+  fwmark_ = mark;
+  return 0;
+}
+
+int Engine::Protocol::remove_peers(Origin origin) {
+  std::vector<PeerId> gone;
+  for (const auto& [id, peer] : device_.peers()) {
+    if (peer->origin == origin) gone.push_back(id);
+  }
+  for (const PeerId id : gone) drop_peer(id);
+  return 0;
+}
+
+int Engine::Protocol::change_peer(const wireguard::PeerChange& change) {
+  if (!device_.identity().empty() && change.public_key == device_.identity().public_key) return 0;
+  wireguard::Peer* peer = device_.find(change.public_key);
+  if (change.remove) {
+    if (peer != nullptr && peer->origin == change.origin) drop_peer(peer->id);
+    return 0;
+  }
+  if (peer == nullptr && change.update_only) return 0;
+  if (peer == nullptr) {
+    peer = &device_.add_peer(change.public_key, change.origin);
+    peers_[peer->id] = {};
+    rebuild_entry(peer->id);
+    publish();
+  }
+  const auto at = now();
+  if (change.preshared_key) device_.set_preshared_key(*peer, *change.preshared_key);
+  if (change.endpoint) device_.set_endpoint(*peer, *change.endpoint);
+  if (change.replace_allowed_ips) book_.remove_fixed(peer->id, change.origin);
+  for (const auto& entry : change.allowed_ips) {
+    if (entry.remove) {
+      book_.remove(entry.prefix, peer->id);
+    } else {
+      book_.assign(entry.prefix, peer->id, change.origin);
+    }
+  }
+  book_.flush();
+  if (change.persistent_keepalive) device_.set_persistent_keepalive(*peer, *change.persistent_keepalive, at);
+  return 0;
+}
+
+void Engine::Protocol::drop_peer(PeerId id) {
+  book_.remove_peer(id);
+  book_.flush();
+  if (const auto it = peers_.find(id); it != peers_.end()) {
+    probes_.erase({it->second.probe_at, id});
+    peers_.erase(it);
+  }
+  publish();
+  device_.remove_peer(id);
+}
+
+Result<void> Engine::Protocol::listen(std::uint16_t port) {
+  if (port != 0 && port == port_) return {};
+  UdpSocketOptions options;
+  options.fwmark = fwmark_;
+  options.bind_device = options_.bind_device;
+  auto sockets = open_underlay(port, worker_count(), options);
+  if (!sockets) return sockets.error();
+  send_v4_.reset();
+  send_v6_.reset();
+  const auto copy = [](const std::vector<UdpSocket>& group, std::optional<UdpSocket>& out) -> Result<void> {
+    if (group.empty()) return {};
+    auto twin = group.front().duplicate();
+    if (!twin) return twin.error();
+    out.emplace(std::move(*twin));
+    return {};
+  };
+  if (auto ok = copy(sockets->v4, send_v4_); !ok) return ok;
+  if (auto ok = copy(sockets->v6, send_v6_); !ok) return ok;
+  for (unsigned i = 0; i < worker_count(); ++i) {
+    std::optional<UdpSocket> v4, v6;
+    if (i < sockets->v4.size()) v4.emplace(std::move(sockets->v4[i]));
+    if (i < sockets->v6.size()) v6.emplace(std::move(sockets->v6[i]));
+    workers_[i]->set_sockets(std::move(v4), std::move(v6));
+  }
+  port_ = sockets->port;
+  publish();
+  return {};
+}
+
+std::optional<PeerId> Engine::Protocol::find_peer(const PublicKey& key) {
+  const wireguard::Peer* peer = device_.find(key);
+  return peer == nullptr ? std::nullopt : std::optional(peer->id);
+}
+
+void Engine::Protocol::initiate_all() {
+  for (const auto& [id, peer] : device_.peers()) {
+    if (peer->shared->has_endpoint()) device_.initiate(*peer, now());
+  }
+}
+
+void Engine::Protocol::learn(std::span<const LearnedRoute> routes) {
+  book_.learn(routes);
+  book_.flush();
+}
+
+RouteTarget Engine::Protocol::lookup(const IpAddress& address) const {
+  return routes_.root().load(std::memory_order_relaxed)->lookup(address);
+}
+
+std::uint64_t Engine::Protocol::dropped(DropReason reason) {
+  std::uint64_t sum = device_.drops().get(reason);
+  for (const auto& worker : workers_) sum += worker->drops().get(reason);
+  return sum;
+}
+
+}  // namespace greywire::engine

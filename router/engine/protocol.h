@@ -1,0 +1,125 @@
+// The protocol thread of an Engine: the inside of engine.h. It owns the WireGuard device (handshakes, timers), the book of
+// allowed-IPs, liveness probes and everything that is published to the workers. Handshakes cost some 200 us of X25519
+// each, so they never run on a data worker; calls of the control side go first.
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <future>
+#include <map>
+#include <memory>
+#include <set>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include "router/crypto/system_random.h"
+#include "router/engine/engine.h"
+#include "router/engine/published.h"
+#include "router/engine/worker.h"
+#include "router/wireguard/device.h"
+
+namespace greywire::engine {
+
+class Engine::Protocol final : private wireguard::Outbox {
+ public:
+  Protocol(const EngineOptions& options, EngineEvents events);
+  ~Protocol() override;
+
+  // Runs `fn(*this)` on the protocol thread and waits for it.
+  template <class Fn>
+  auto call(Fn&& fn) -> std::invoke_result_t<Fn, Protocol&> {
+    using R = std::invoke_result_t<Fn, Protocol&>;
+    if (std::this_thread::get_id() == thread_.get_id()) return fn(*this);
+    std::promise<R> done;
+    published_.inbox.call([&] {
+      try {
+        if constexpr (std::is_void_v<R>) {
+          fn(*this);
+          done.set_value();
+        } else {
+          done.set_value(fn(*this));
+        }
+      } catch (...) {
+        done.set_exception(std::current_exception());
+      }
+    });
+    return done.get_future().get();
+  }
+
+  unsigned worker_count() const { return static_cast<unsigned>(workers_.size()); }
+  AeadProvider provider() const { return provider_; }
+
+  // The rest runs on the protocol thread; see Engine for each.
+  wireguard::DeviceStatus status();
+  int set_private_key(const PrivateKey& key);
+  int set_fwmark(std::uint32_t mark);
+  int remove_peers(Origin origin);
+  int change_peer(const wireguard::PeerChange& change);
+  Result<void> listen(std::uint16_t port);
+  std::optional<PeerId> find_peer(const PublicKey& key);
+  void initiate_all();
+  LinkId add_link(TunDevice device, const std::optional<TunnelOptions>& tunnel);
+  void remove_link(LinkId link);
+  Result<void> set_carrier(LinkId link, bool on);
+  void set_own_overlay(std::vector<IpAddress> addresses);
+  void set_peer_policy(PeerId peer, PeerPolicy policy);
+  void learn(std::span<const LearnedRoute> routes);
+  RouteTarget lookup(const IpAddress& address) const;
+  std::vector<TunnelTraffic> tunnel_traffic() const;
+  std::uint64_t dropped(DropReason reason);
+
+ private:
+  struct PeerState {
+    PeerPolicy policy;
+    std::optional<Liveness> liveness;
+    TimePoint probe_at = kNever;
+    std::shared_ptr<const PeerEntry> entry;
+    std::shared_ptr<PeerReassembly> reassembly;
+  };
+  struct LinkState {
+    std::shared_ptr<TunDevice> device;
+    std::optional<TunnelOptions> options;
+    std::shared_ptr<const TunnelEntry> tunnel;
+  };
+
+  // wireguard::Outbox
+  void send(const wireguard::Route& route, std::span<const std::uint8_t> datagram, std::uint8_t ds_field) override;
+
+  void run();
+  void take_in();
+  void wait();
+  void advance_liveness(wireguard::Now now);
+  void send_probe(wireguard::Peer& peer, PeerState& state, std::uint64_t sequence, wireguard::Now now);
+  void probe_answered(const ProbeReply& reply, TimePoint now);
+  void drop_peer(PeerId id);
+  void rebuild_entry(PeerId id);
+  void publish();
+  static wireguard::Now now();
+
+  const AeadProvider provider_;
+  const EngineOptions options_;
+  EngineEvents events_;
+  SystemRandom random_;
+  Published published_;
+  std::unique_ptr<Aead> aead_;
+  AllowedIpsTable routes_;
+  AllowedIpsBook book_;
+  wireguard::Device device_;
+
+  std::uint16_t port_ = 0;
+  std::uint32_t fwmark_ = 0;
+  std::optional<UdpSocket> send_v4_, send_v6_;
+  std::map<PeerId, PeerState> peers_;
+  std::set<std::pair<TimePoint, PeerId>> probes_;
+  std::map<LinkId, LinkState> links_;
+  std::uint32_t next_link_ = 1;
+  std::vector<IpAddress> own_overlay_;
+  Inbox::Contents inbox_;
+
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace greywire::engine

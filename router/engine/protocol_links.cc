@@ -1,0 +1,164 @@
+// Links, peer policies, liveness probes, and the snapshot of them that workers read.
+#include <algorithm>
+
+#include "router/engine/boot_clock.h"
+#include "router/engine/protocol.h"
+#include "router/forwarder/probe.h"
+
+namespace greywire::engine {
+namespace {
+
+constexpr PeerId kOurselves{0xffffffff};  // owner of our own overlay addresses: no peer may send from them
+
+}  // namespace
+
+LinkId Engine::Protocol::add_link(TunDevice device, const std::optional<TunnelOptions>& tunnel) {
+  const LinkId link = tunnel ? LinkId{next_link_++} : kPlainLink;
+  LinkState& state = links_[link];
+  state.device = std::make_shared<TunDevice>(std::move(device));
+  state.options = tunnel;
+  if (tunnel) {
+    auto entry = std::make_shared<TunnelEntry>(TunnelId{link.value}, link, tunnel->peer, tunnel->config);
+    entry->clamp_mss = tunnel->clamp_mss;
+    entry->check_sources = tunnel->check_sources;
+    std::vector<Prefix> sources = tunnel->sources;
+    if (const auto peer = peers_.find(tunnel->peer); peer != peers_.end()) {
+      sources.insert(sources.end(), peer->second.policy.sources.begin(), peer->second.policy.sources.end());
+    }
+    entry->sources = PrefixSet(sources);
+    state.tunnel = std::move(entry);
+    rebuild_entry(tunnel->peer);
+  }
+  publish();
+  for (auto& worker : workers_) worker->add_link(link, state.device);
+  return link;
+}
+
+void Engine::Protocol::remove_link(LinkId link) {
+  const auto it = links_.find(link);
+  if (it == links_.end()) return;
+  const auto tunnel = it->second.tunnel;
+  for (auto& worker : workers_) worker->remove_link(link);
+  links_.erase(it);
+  if (tunnel) rebuild_entry(tunnel->peer);
+  publish();
+}
+
+Result<void> Engine::Protocol::set_carrier(LinkId link, bool on) {
+  const auto it = links_.find(link);
+  if (it == links_.end()) return Error{"no such link"};
+  return it->second.device->set_carrier(on);
+}
+
+void Engine::Protocol::set_own_overlay(std::vector<IpAddress> addresses) {
+  own_overlay_ = std::move(addresses);
+  publish();
+}
+
+void Engine::Protocol::set_peer_policy(PeerId id, PeerPolicy policy) {
+  wireguard::Peer* peer = device_.find(id);
+  if (peer == nullptr) return;
+  PeerState& state = peers_[id];
+  peer->shared->inner_mtu.store(policy.inner_mtu.bytes, std::memory_order_relaxed);
+  probes_.erase({state.probe_at, id});
+  state.probe_at = kNever;
+  if (policy.liveness && !policy.overlay.empty()) {
+    if (!state.liveness) state.liveness.emplace(*policy.liveness);
+    state.probe_at = boot_now();
+    probes_.emplace(state.probe_at, id);
+  } else {
+    state.liveness.reset();
+  }
+  state.policy = std::move(policy);
+  rebuild_entry(id);
+  publish();
+}
+
+void Engine::Protocol::rebuild_entry(PeerId id) {
+  const wireguard::Peer* peer = device_.find(id);
+  const auto it = peers_.find(id);
+  if (peer == nullptr || it == peers_.end()) return;
+  PeerState& state = it->second;
+  auto entry = std::make_shared<PeerEntry>();
+  entry->shared = peer->shared.get();
+  entry->strict = state.policy.strict;
+  entry->sources = PrefixSet(state.policy.sources);
+  entry->clamp_mss = state.policy.clamp_mss;
+  for (const IpAddress& address : state.policy.overlay) {
+    auto& slot = address.is_v4() ? entry->overlay_v4 : entry->overlay_v6;
+    if (!slot) slot = address;
+  }
+  for (const auto& [link, other] : links_) {
+    if (other.tunnel && other.tunnel->peer == id) entry->tunnels.push_back(other.tunnel);
+  }
+  if (!entry->tunnels.empty() && !state.reassembly) state.reassembly = std::make_shared<PeerReassembly>();
+  entry->reassembly = state.reassembly;
+  state.entry = std::move(entry);
+}
+
+void Engine::Protocol::publish() {
+  auto tables = std::make_unique<ForwardingTables>();
+  for (const auto& [link, state] : links_) {
+    if (tables->links.size() <= link.value) tables->links.resize(link.value + 1);
+    tables->links[link.value] = {true, state.tunnel};
+  }
+  if (!peers_.empty()) tables->peers.resize(peers_.rbegin()->first.value + 1);
+  for (const auto& [id, state] : peers_) {
+    tables->peers[id.value] = state.entry;
+    for (const IpAddress& address : state.policy.overlay) tables->overlay_owners[address] = id;
+  }
+  for (const IpAddress& address : own_overlay_) tables->overlay_owners[address] = kOurselves;
+  tables->own_overlay = own_overlay_;
+  tables->listen_port = port_;
+  const ForwardingTables* old = published_.tables.exchange(tables.release(), std::memory_order_seq_cst);
+  if (old != nullptr) published_.domain.retire([old] { delete old; });
+}
+
+std::vector<TunnelTraffic> Engine::Protocol::tunnel_traffic() const {
+  std::vector<TunnelTraffic> out;
+  for (const auto& [link, state] : links_) {
+    if (!state.tunnel) continue;
+    const TrafficCounters& t = state.tunnel->traffic;
+    out.push_back({link, t.rx_packets.load(std::memory_order_relaxed), t.rx_bytes.load(std::memory_order_relaxed),
+                   t.tx_packets.load(std::memory_order_relaxed), t.tx_bytes.load(std::memory_order_relaxed)});
+  }
+  return out;
+}
+
+void Engine::Protocol::advance_liveness(wireguard::Now at) {
+  while (!probes_.empty() && probes_.begin()->first <= at.boot) {
+    const PeerId id = probes_.begin()->second;
+    probes_.erase(probes_.begin());
+    PeerState& state = peers_.at(id);
+    const Liveness::Step step = state.liveness->advance(at.boot);
+    if (step.changed && events_.liveness) events_.liveness(id, false);
+    if (step.send_probe) send_probe(*device_.find(id), state, step.sequence, at);
+    state.probe_at = state.liveness->next_deadline();
+    probes_.emplace(state.probe_at, id);
+  }
+}
+
+void Engine::Protocol::send_probe(wireguard::Peer& peer, PeerState& state, std::uint64_t sequence, wireguard::Now at) {
+  const auto payload = encode_probe({published_.probe_nonce, sequence, at.boot});
+  for (const IpAddress& remote : state.policy.overlay) {
+    const auto own = std::find_if(own_overlay_.begin(), own_overlay_.end(),
+                                  [&](const IpAddress& a) { return a.family() == remote.family(); });
+    if (own == own_overlay_.end() || remote.is_link_local()) continue;
+    std::uint8_t packet[128];
+    const std::size_t size =
+        write_echo_request(packet, *own, remote, static_cast<std::uint16_t>(published_.probe_nonce),
+                           static_cast<std::uint16_t>(sequence), payload);
+    if (size != 0) device_.send_packet(peer, {packet, size}, 0, at);
+    return;
+  }
+}
+
+void Engine::Protocol::probe_answered(const ProbeReply& reply, TimePoint at) {
+  const auto it = peers_.find(reply.peer);
+  if (it == peers_.end() || !it->second.liveness) return;
+  if (it->second.liveness->answered(reply.sequence, reply.sent, at) && events_.liveness) {
+    events_.liveness(reply.peer, true);
+  }
+}
+
+}  // namespace greywire::engine

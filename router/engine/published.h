@@ -1,0 +1,23 @@
+// What the protocol thread publishes and every worker reads.
+#pragma once
+
+#include <atomic>
+
+#include "router/allowed_ips/allowed_ips_table.h"
+#include "router/base/quiescence.h"
+#include "router/engine/inbox.h"
+#include "router/forwarder/tables.h"
+#include "router/wireguard/index_table.h"
+
+namespace greywire::engine {
+
+struct Published {
+  QuiescentDomain domain;
+  std::atomic<const ForwardingTables*> tables{nullptr};
+  const std::atomic<const AllowedIpsRoot*>* routes = nullptr;
+  const wireguard::IndexTable* index = nullptr;
+  Inbox inbox;
+  std::uint64_t probe_nonce = 0;
+};
+
+}  // namespace greywire::engine

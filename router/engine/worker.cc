@@ -1,0 +1,255 @@
+#include "router/engine/worker.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <future>
+
+#include "router/engine/boot_clock.h"
+
+namespace greywire::engine {
+namespace {
+
+// What an epoll event is about: the sockets and the mailbox, else the number of a link.
+constexpr std::uint64_t kMailbox = ~std::uint64_t{0};
+constexpr std::uint64_t kSocketV4 = kMailbox - 1;
+constexpr std::uint64_t kSocketV6 = kMailbox - 2;
+
+constexpr std::size_t kHeadroom = 64;
+
+}  // namespace
+
+Worker::Worker(unsigned number, Published& published, AeadProvider aead, std::function<void(LinkId)> link_gone)
+    : number_(number),
+      published_(published),
+      reader_(published.domain.add_reader()),
+      link_gone_(std::move(link_gone)),
+      aead_(make_aead(aead)),
+      outbound_(*aead_, *this, drops_),
+      inbound_(*aead_, *this, outbound_, drops_, published.probe_nonce),
+      batch_(16),
+      frame_(std::make_unique<std::uint8_t[]>(kHeadroom + TunDevice::kMaxFrame)),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  watch(event_, kMailbox);
+  for (auto* trains : {&send_v4_, &send_v6_}) trains->reserve(UdpSocket::kMaxTrains);
+  for (auto* peers : {&peers_v4_, &peers_v6_}) peers->reserve(UdpSocket::kMaxTrains);
+}
+
+Worker::~Worker() {
+  stop();
+  ::close(event_);
+  ::close(epoll_);
+}
+
+void Worker::start() {
+  running_ = true;
+  thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), ("gw-data-" + std::to_string(number_)).c_str());
+}
+
+void Worker::stop() {
+  if (!thread_.joinable()) return;
+  stopping_ = true;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto n = ::write(event_, &one, sizeof one);
+  thread_.join();
+  running_ = false;
+  do_calls();
+}
+
+void Worker::execute(std::function<void()> fn) {
+  if (!running_) return fn();
+  std::promise<void> done;
+  {
+    std::lock_guard guard(calls_mutex_);
+    calls_.push_back([&] {
+      fn();
+      done.set_value();
+    });
+  }
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto n = ::write(event_, &one, sizeof one);
+  done.get_future().wait();
+}
+
+void Worker::do_calls() {
+  std::uint64_t count;
+  [[maybe_unused]] const auto n = ::read(event_, &count, sizeof count);
+  std::vector<std::function<void()>> calls;
+  {
+    std::lock_guard guard(calls_mutex_);
+    calls.swap(calls_);
+  }
+  for (auto& call : calls) call();
+}
+
+void Worker::watch(int fd, std::uint64_t what) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = what;
+  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+}
+
+void Worker::unwatch(int fd) { ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr); }
+
+void Worker::add_link(LinkId link, std::shared_ptr<TunDevice> device) {
+  execute([&] {
+    watch(device->fd(number_), link.value);
+    links_[link] = std::move(device);
+  });
+}
+
+void Worker::remove_link(LinkId link) {
+  execute([&] {
+    const auto it = links_.find(link);
+    if (it == links_.end()) return;
+    unwatch(it->second->fd(number_));
+    links_.erase(it);
+  });
+}
+
+void Worker::set_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6) {
+  execute([&] {
+    const auto replace = [this](std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what) {
+      if (old) unwatch(old->fd());
+      old.reset();
+      if (!fresh) return;
+      old.emplace(std::move(*fresh));
+      watch(old->fd(), what);
+    };
+    replace(v4_, v4, kSocketV4);
+    replace(v6_, v6, kSocketV6);
+  });
+}
+
+Result<void> Worker::set_mark(std::uint32_t fwmark) {
+  Result<void> result;
+  execute([&] {
+    for (auto* socket : {&v4_, &v6_}) {
+      if (!*socket) continue;
+      if (auto set = (*socket)->set_mark(fwmark); !set) result = set.error();
+    }
+  });
+  return result;
+}
+
+void Worker::run() {
+  std::array<epoll_event, 64> events;
+  while (!stopping_) {
+    reader_.offline();
+    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
+    if (count <= 0) continue;
+    reader_.online();
+    round(events.data(), count);
+  }
+  reader_.offline();
+}
+
+void Worker::round(const epoll_event* events, int count) {
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t what = events[i].data.u64;
+    if (what == kMailbox) {
+      do_calls();
+    } else if (what == kSocketV4) {
+      if (v4_) receive(*v4_);
+    } else if (what == kSocketV6) {
+      if (v6_) receive(*v6_);
+    } else {
+      const LinkId link{static_cast<std::uint32_t>(what)};
+      const auto it = links_.find(link);
+      if (it != links_.end()) read_link(link, *it->second);
+    }
+    reader_.quiescent();
+  }
+}
+
+void Worker::receive(UdpSocket& socket) {
+  for (unsigned n = 0; n < kReceiveRounds; ++n) {
+    const int messages = socket.receive(batch_);
+    if (messages < 0) {
+      drops_.count(DropReason::kSocketError);
+      continue;
+    }
+    if (messages == 0) return;
+    const TimePoint now = boot_now();
+    const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
+    const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);
+    inbound_.begin(tables, routes, *published_.index, now);
+    for (const ReceivedMessage& m : batch_) {
+      inbound_.message({m.bytes, m.size}, m.segment_size, {m.source, m.local, m.local_ifindex, m.has_local},
+                       m.ds_field);
+    }
+    inbound_.finish();
+    outbound_.flush(now);
+    if (static_cast<std::size_t>(messages) < batch_.capacity()) return;
+  }
+}
+
+void Worker::read_link(LinkId link, TunDevice& device) {
+  const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
+  const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);
+  const TimePoint now = boot_now();
+  for (unsigned n = 0; n < kFrameRounds; ++n) {
+    VirtioNetHeader header;
+    std::uint8_t* frame = frame_.get() + kHeadroom;
+    const std::ptrdiff_t size = device.read(number_, header, {frame, TunDevice::kMaxFrame});
+    if (size < 0 && TunDevice::is_gone(size)) {
+      unwatch(device.fd(number_));
+      link_gone_(link);
+      break;
+    }
+    if (size <= 0) break;
+    outbound_.frame(tables, routes, link, header, {frame, static_cast<std::size_t>(size)}, now);
+    if (outbound_.nearly_full()) outbound_.flush(now);
+  }
+  outbound_.flush(now);
+}
+
+bool Worker::write(LinkId link, const MergedFrame& frame) {
+  const auto it = links_.find(link);
+  if (it == links_.end()) return false;
+  return it->second->write(number_, frame.header, frame.parts, frame.part_count) >= 0;
+}
+
+void Worker::send(std::span<const SealedTrain> trains) {
+  send_v4_.clear();
+  send_v6_.clear();
+  peers_v4_.clear();
+  peers_v6_.clear();
+  for (const SealedTrain& train : trains) {
+    const wireguard::Route route = train.peer->route();
+    if (route.remote.port == 0) {
+      drops_.count(DropReason::kNoEndpoint, train.count);
+      continue;
+    }
+    const bool v4 = route.remote.address.is_v4();
+    (v4 ? send_v4_ : send_v6_)
+        .push_back({route.remote, route.local, route.local_ifindex, route.has_local, train.bytes, train.size,
+                    train.segment_size, train.ds_field});
+    (v4 ? peers_v4_ : peers_v6_).push_back(train.peer);
+  }
+  send_family(v4_ ? &*v4_ : nullptr, send_v4_, peers_v4_);
+  send_family(v6_ ? &*v6_ : nullptr, send_v6_, peers_v6_);
+}
+
+void Worker::send_family(UdpSocket* socket, std::span<const SendTrain> trains,
+                         std::span<wireguard::PeerData* const> peers) {
+  if (trains.empty()) return;
+  if (socket == nullptr) return drops_.count(DropReason::kSocketError, trains.size());
+  const SendResult result = socket->send(trains);
+  if (result.error == 0 && !result.clear_source) return;
+  for (std::size_t i = 0; i < result.outcomes.size(); ++i) {
+    const TrainOutcome& outcome = result.outcomes[i];
+    if (outcome.clear_source) peers[i]->clear_source();
+    if (outcome.error == 0) continue;
+    const std::uint32_t segment = trains[i].segment_size == 0 ? trains[i].size : trains[i].segment_size;
+    drops_.count(DropReason::kSocketError, (trains[i].size - outcome.sent_bytes + segment - 1) / segment);
+  }
+}
+
+}  // namespace greywire::engine

@@ -1,0 +1,92 @@
+// A data worker: one thread with one queue of every device and one UDP socket a family. It takes each batch to its end:
+// read -> split -> encapsulate -> look up -> seal -> send, or receive -> open -> check -> decapsulate -> merge -> write.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "router/crypto/aead.h"
+#include "router/engine/published.h"
+#include "router/engine/receive_batch.h"
+#include "router/engine/tun_device.h"
+#include "router/engine/udp_socket.h"
+#include "router/forwarder/inbound.h"
+#include "router/forwarder/outbound.h"
+
+namespace greywire::engine {
+
+class Worker final : private ForwarderSink {
+ public:
+  // `link_gone` is called on the worker's thread when somebody deleted a device.
+  Worker(unsigned number, Published& published, AeadProvider aead, std::function<void(LinkId)> link_gone);
+  ~Worker();  // stops and joins
+
+  void start();
+  void stop();  // joins; the devices and sockets stay until destruction
+
+  // The next four may be called from any other thread, and return once the worker has done it. Before start() and
+  // after stop() they act at once.
+  void add_link(LinkId link, std::shared_ptr<TunDevice> device);
+  void remove_link(LinkId link);
+  // Replaces the sockets; the old ones are closed. An empty optional closes.
+  void set_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6);
+  Result<void> set_mark(std::uint32_t fwmark);
+
+  const DropCounters& drops() const { return drops_; }
+
+ private:
+  static constexpr unsigned kReceiveRounds = 4;  // batches before the other side gets its turn
+  static constexpr unsigned kFrameRounds = 64;
+
+  // ForwarderSink
+  void send(std::span<const SealedTrain> trains) override;
+  bool write(LinkId link, const MergedFrame& frame) override;
+  void attention(PeerId peer) override { published_.inbox.attention(peer); }
+  bool handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) override {
+    return published_.inbox.handshake(datagram, from);
+  }
+  void probe_reply(const ProbeReply& reply) override { published_.inbox.probe_reply(reply); }
+
+  void run();
+  void round(const struct epoll_event* events, int count);
+  void receive(UdpSocket& socket);
+  void read_link(LinkId link, TunDevice& device);
+  void send_family(UdpSocket* socket, std::span<const SendTrain> trains, std::span<wireguard::PeerData* const> peers);
+  void watch(int fd, std::uint64_t what);
+  void unwatch(int fd);
+  void do_calls();
+  void execute(std::function<void()> fn);
+
+  const unsigned number_;
+  Published& published_;
+  QuiescentDomain::Reader& reader_;
+  std::function<void(LinkId)> link_gone_;
+  DropCounters drops_;
+  std::unique_ptr<Aead> aead_;
+  Outbound outbound_;
+  Inbound inbound_;
+  ReceiveBatch batch_;
+  std::unique_ptr<std::uint8_t[]> frame_;
+
+  int epoll_ = -1;
+  int event_ = -1;
+  std::map<LinkId, std::shared_ptr<TunDevice>> links_;
+  std::optional<UdpSocket> v4_;
+  std::optional<UdpSocket> v6_;
+  std::vector<SendTrain> send_v4_, send_v6_;
+  std::vector<wireguard::PeerData*> peers_v4_, peers_v6_;
+
+  std::mutex calls_mutex_;
+  std::vector<std::function<void()>> calls_;
+  std::atomic<bool> running_{false};
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace greywire::engine

@@ -1,0 +1,306 @@
+#include "router/forwarder/inbound.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "router/forwarder/probe.h"
+#include "router/packet/icmp.h"
+#include "router/packet/ip_header.h"
+#include "router/packet/tcp_mss.h"
+#include "router/pmtu/overhead.h"
+#include "router/wireguard/messages.h"
+
+namespace greywire {
+
+Inbound::Inbound(Aead& aead, ForwarderSink& sink, Outbound& outbound, DropCounters& drops, std::uint64_t probe_nonce)
+    : aead_(aead),
+      sink_(sink),
+      outbound_(outbound),
+      drops_(drops),
+      probe_nonce_(probe_nonce),
+      rebuilt_(std::make_unique<std::uint8_t[]>(kRebuilt)) {
+  jobs_.reserve(kMaxJobs);
+  pending_.reserve(kMaxJobs);
+  froms_.reserve(kMaxFroms);
+}
+
+Inbound::~Inbound() = default;
+
+void Inbound::begin(const ForwardingTables& tables, const AllowedIpsRoot& routes, const wireguard::IndexTable& index,
+                    TimePoint now) {
+  tables_ = &tables;
+  routes_ = &routes;
+  index_ = &index;
+  now_ = now;
+  passed_peer_ = nullptr;
+}
+
+void Inbound::message(std::span<std::uint8_t> bytes, std::size_t segment_size, const wireguard::Route& from,
+                      std::uint8_t ds_field) {
+  if (froms_.size() == kMaxFroms) open_and_commit();
+  if (froms_.empty() || !(froms_.back() == from)) froms_.push_back(from);
+  if (segment_size == 0) segment_size = bytes.size();
+  do {
+    const std::size_t size = std::min(segment_size, bytes.size());
+    datagram(bytes.first(size), from, ds_field);
+    bytes = bytes.subspan(size);
+  } while (!bytes.empty());
+}
+
+void Inbound::datagram(std::span<std::uint8_t> bytes, const wireguard::Route& from, std::uint8_t ds_field) {
+  if (bytes.size() < wireguard::kMinTransportSize) return drops_.count(DropReason::kTooShort);
+  const std::uint32_t type = load_le32(bytes.data());
+  if (type != static_cast<std::uint32_t>(wireguard::MessageType::kTransportData)) {
+    if (type < 1 || type > 3) return drops_.count(DropReason::kBadType);
+    if (!sink_.handshake(bytes, from)) drops_.count(DropReason::kHandshakeQueueFull);
+    return;
+  }
+  wireguard::Session* session = index_->find(load_le32(bytes.data() + wireguard::transport::kReceiver));
+  if (session == nullptr) return drops_.count(DropReason::kUnknownIndex);
+  if (session->expired(now_)) return drops_.count(DropReason::kExpiredSession);
+  if (jobs_.size() == kMaxJobs) {
+    open_and_commit();
+    froms_.push_back(from);
+  }
+  std::uint8_t* text = bytes.data() + wireguard::kTransportHeaderSize;
+  jobs_.push_back({load_le64(bytes.data() + wireguard::transport::kCounter), text, text,
+                   static_cast<std::uint32_t>(bytes.size() - wireguard::kMinTransportSize), false});
+  pending_.push_back({session, static_cast<std::uint16_t>(froms_.size() - 1), ds_field});
+}
+
+void Inbound::finish() {
+  open_and_commit();
+  flush_links();
+}
+
+void Inbound::open_and_commit() {
+  std::size_t first = 0;
+  while (first < jobs_.size()) {
+    wireguard::Session& session = *pending_[first].session;
+    std::size_t last = first + 1;
+    while (last < jobs_.size() && pending_[last].session == &session) ++last;
+    aead_.open(session.receive_key(), std::span(jobs_).subspan(first, last - first));
+    commit(session, first, last);
+    first = last;
+  }
+  jobs_.clear();
+  pending_.clear();
+  froms_.clear();
+}
+
+// Judges a run of packets of one session in the order of their arrival.
+void Inbound::commit(wireguard::Session& session, std::size_t first, std::size_t last) {
+  std::uint64_t bytes = 0;
+  std::size_t newest = last;
+  bool has_data = false;
+  {
+    std::lock_guard guard(session.receive_lock);
+    for (std::size_t i = first; i < last; ++i) {
+      OpenJob& job = jobs_[i];
+      if (!job.ok) {
+        drops_.count(DropReason::kBadTag);
+        continue;
+      }
+      job.ok = session.replay.accept(job.counter);
+      if (!job.ok) {
+        drops_.count(DropReason::kReplay);
+        continue;
+      }
+      bytes += job.size + wireguard::kMinTransportSize;
+      has_data = has_data || job.size != 0;
+      newest = i;
+    }
+  }
+  if (newest == last) return;
+
+  wireguard::PeerData& shared = session.peer;
+  shared.rx_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  shared.roam(froms_[pending_[newest].from]);
+  if (has_data) {
+    shared.data_received(now_);
+  } else {
+    shared.any_received(now_);
+  }
+  wireguard::Attention wanted{};
+  if (!session.confirmed.load(std::memory_order_relaxed)) {
+    session.confirmed.store(true, std::memory_order_release);
+    wanted = wireguard::Attention::kConfirmed;
+  } else if (session.wants_rekey_on_receive(now_)) {
+    wanted = wireguard::Attention::kHandshake;
+  }
+  if (wanted != wireguard::Attention{} && shared.request(wanted)) sink_.attention(shared.id);
+
+  const PeerEntry* peer = tables_->peer(shared.id);
+  if (peer == nullptr) return drops_.count(DropReason::kPeerDisabled);
+  for (std::size_t i = first; i < last; ++i) {
+    if (jobs_[i].ok && jobs_[i].size != 0) deliver(*peer, {jobs_[i].out, jobs_[i].size}, pending_[i].ds_field);
+  }
+}
+
+void Inbound::deliver(const PeerEntry& peer, std::span<std::uint8_t> packet, std::uint8_t outer_ds) {
+  IpPacketInfo info;
+  if (!parse_ip(packet, info)) return drops_.count(DropReason::kBadInner);
+  packet = packet.first(info.total_size);
+  if ((outer_ds & kEcnMask) == kEcnCe) {
+    const auto ecn = ecn_decapsulate(info.ds_field, outer_ds);
+    if (!ecn) return drops_.count(DropReason::kCongestion);
+    set_ds_field(packet, info, static_cast<std::uint8_t>((info.ds_field & ~kEcnMask) | *ecn));
+  }
+  if (!source_allowed(peer, source_bytes(packet, info), info.family, peer.sources, true)) {
+    return drops_.count(DropReason::kSourceNotAllowed);
+  }
+  if (!peer.tunnels.empty() && deliver_gre(peer, packet, info)) return;
+  if ((info.protocol == kProtocolIcmp || info.protocol == kProtocolIcmpV6) && take_probe(peer, packet, info)) return;
+  if (peer.clamp_mss && info.protocol == kProtocolTcp) {
+    const Mtu mtu{peer.shared->inner_mtu.load(std::memory_order_relaxed)};
+    clamp_tcp_mss(packet, pmtu::tcp_mss(mtu, info.family));
+  }
+  hand_to_link(kPlainLink, Layer::kL3, packet);
+}
+
+bool Inbound::source_allowed(const PeerEntry& peer, const std::uint8_t* source, Family family, const PrefixSet& set,
+                             bool may_be_strict) {
+  const std::size_t size = family == Family::kV4 ? 4 : 16;
+  if (passed_peer_ == &peer && passed_set_ == &set && passed_family_ == family &&
+      std::memcmp(passed_source_.data(), source, size) == 0) {
+    return true;
+  }
+  if (peer.strict && may_be_strict) {
+    const RouteTarget owner = routes_->lookup(source, family);
+    if (owner == kNone || owner == kDiscard || owner.value != peer.shared->id.value) return false;
+  } else {
+    const IpAddress address = family == Family::kV4 ? IpAddress::v4(std::span<const std::uint8_t, 4>(source, 4))
+                                                    : IpAddress::v6(std::span<const std::uint8_t, 16>(source, 16));
+    const auto owner = tables_->overlay_owners.find(address);
+    const bool owned = owner != tables_->overlay_owners.end();
+    if (owned ? owner->second != peer.shared->id : !set.contains(source, family)) return false;
+  }
+  passed_peer_ = &peer;
+  passed_set_ = &set;
+  passed_family_ = family;
+  std::memcpy(passed_source_.data(), source, size);
+  return true;
+}
+
+bool Inbound::deliver_gre(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info) {
+  if (info.protocol != kProtocolGre && (info.family == Family::kV4 || !gre::is_gre(packet))) return false;
+  // Only pairs of addresses with a tunnel are ours; kernel GRE over gw0 goes on working.
+  const IpAddress from = source(packet, info), to = destination(packet, info);
+  const bool configured = std::any_of(peer.tunnels.begin(), peer.tunnels.end(), [&](const auto& tunnel) {
+    return tunnel->config.remote == from && tunnel->config.local == to;
+  });
+  if (!configured) return false;
+  if (info.is_fragment) {
+    packet = reassemble(peer, packet);
+    if (packet.empty()) return true;
+  }
+  gre::Decapsulated gre;
+  if (const auto drop = gre::decapsulate(packet, gre)) {
+    drops_.count(*drop);
+    return true;
+  }
+  const gre::DemuxKey key = gre::demux_key(gre);
+  for (const auto& tunnel : peer.tunnels) {
+    if (tunnel->key == key) {
+      deliver_payload(peer, *tunnel, gre);
+      return true;
+    }
+  }
+  const bool other_key = std::any_of(peer.tunnels.begin(), peer.tunnels.end(), [&](const auto& tunnel) {
+    return tunnel->config.ethernet == key.ethernet && tunnel->key.key != key.key;
+  });
+  drops_.count(other_key ? DropReason::kGreWrongKey : DropReason::kGreBadProtocol);
+  return true;
+}
+
+void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, const gre::Decapsulated& gre) {
+  auto payload = gre.payload;
+  std::size_t l3 = 0;
+  if (tunnel.config.ethernet) {
+    l3 = pmtu::kEthernetHeader;
+    if (payload.size() < l3) return drops_.count(DropReason::kGreBadHeader);
+  } else {
+    IpPacketInfo info;
+    if (!parse_ip(payload, info)) return drops_.count(DropReason::kBadInner);
+    payload = payload.first(info.total_size);
+    if ((gre.ds_field & kEcnMask) == kEcnCe) {
+      const auto ecn = ecn_decapsulate(info.ds_field, gre.ds_field);
+      if (!ecn) return drops_.count(DropReason::kCongestion);
+      set_ds_field(payload, info, static_cast<std::uint8_t>((info.ds_field & ~kEcnMask) | *ecn));
+    }
+    if (tunnel.check_sources &&
+        !source_allowed(peer, source_bytes(payload, info), info.family, tunnel.sources, false)) {
+      return drops_.count(DropReason::kSourceNotAllowed);
+    }
+  }
+  if (tunnel.clamp_mss && payload.size() > l3) {
+    const auto packet = payload.subspan(l3);
+    IpPacketInfo info;
+    if (parse_ip(packet, info) && info.protocol == kProtocolTcp) {
+      const Mtu inner{peer.shared->inner_mtu.load(std::memory_order_relaxed)};
+      const auto overhead = static_cast<std::uint32_t>(tunnel.encapsulation.header_size() + l3);
+      clamp_tcp_mss(packet, pmtu::tcp_mss(pmtu::less(inner, overhead), info.family));
+    }
+  }
+  tunnel.traffic.rx_packets.fetch_add(1, std::memory_order_relaxed);
+  tunnel.traffic.rx_bytes.fetch_add(payload.size(), std::memory_order_relaxed);
+  hand_to_link(tunnel.link, tunnel.config.ethernet ? Layer::kEthernet : Layer::kL3, payload);
+}
+
+bool Inbound::take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info) {
+  if (packet.size() < info.header_size + 8U || !is_probe(packet.subspan(info.header_size + 8U))) return false;
+  EchoMessage echo;
+  if (!parse_echo(packet, echo)) return false;
+  if (echo.is_reply) {
+    const auto probe = decode_probe(echo.payload);
+    if (!probe || probe->nonce != probe_nonce_) return false;
+    sink_.probe_reply({peer.shared->id, probe->sequence, probe->sent});
+    return true;
+  }
+  const auto& own = tables_->own_overlay;
+  if (std::find(own.begin(), own.end(), echo.destination) == own.end()) return false;
+  std::uint8_t answer[1280];
+  const std::size_t size = write_echo_reply(answer, echo);
+  if (size != 0) outbound_.packet(peer, {answer, size}, now_);
+  return true;
+}
+
+std::span<std::uint8_t> Inbound::reassemble(const PeerEntry& peer, std::span<std::uint8_t> fragment) {
+  if (!peer.reassembly) {
+    drops_.count(DropReason::kFragmentMemory);
+    return {};
+  }
+  std::lock_guard guard(peer.reassembly->lock);
+  const ReassemblyResult result = peer.reassembly->fragments.add(fragment, now_);
+  result.count(drops_);
+  if (result.packet.empty()) return {};
+  // The packet must stay until the batch is flushed, the reassembly's own memory does not.
+  if (rebuilt_used_ + result.packet.size() > kRebuilt) flush_links();
+  std::uint8_t* copy = rebuilt_.get() + rebuilt_used_;
+  std::memcpy(copy, result.packet.data(), result.packet.size());
+  rebuilt_used_ += result.packet.size();
+  return {copy, result.packet.size()};
+}
+
+void Inbound::hand_to_link(LinkId link, Layer layer, std::span<std::uint8_t> packet) {
+  if (link.value >= mergers_.size()) mergers_.resize(link.value + 1);
+  auto& merger = mergers_[link.value];
+  if (!merger) merger = std::make_unique<GroMerger>(layer);
+  if (merger->empty()) dirty_.push_back(link);
+  if (merger->add(packet)) return;
+  flush_links();
+  dirty_.push_back(link);
+  merger->add(packet);
+}
+
+void Inbound::flush_links() {
+  for (const LinkId link : dirty_) {
+    mergers_[link.value]->flush([&](const MergedFrame& frame) {
+      if (!sink_.write(link, frame)) drops_.count(DropReason::kDeviceFull, frame.packets);
+    });
+  }
+  dirty_.clear();
+  rebuilt_used_ = 0;
+}
+
+}  // namespace greywire

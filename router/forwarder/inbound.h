@@ -1,0 +1,89 @@
+// The way in: datagrams -> open -> replay and source check -> GRE demultiplexing -> merged frames for the devices. One a
+// worker; pure but for the sink. Three stages over a batch: collect finds sessions, open runs the AEAD, commit judges
+// in the order of arrival, so that the AEAD can be shared out without changing what a packet's fate is.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "router/allowed_ips/allowed_ips_table.h"
+#include "router/base/drop_reason.h"
+#include "router/crypto/aead.h"
+#include "router/forwarder/outbound.h"
+#include "router/forwarder/sink.h"
+#include "router/forwarder/tables.h"
+#include "router/packet/gro_merge.h"
+#include "router/packet/ip_header.h"
+#include "router/wireguard/index_table.h"
+
+namespace greywire {
+
+class Inbound {
+ public:
+  // `probe_nonce` marks our own probes. `outbound` answers those of others.
+  Inbound(Aead& aead, ForwarderSink& sink, Outbound& outbound, DropCounters& drops, std::uint64_t probe_nonce);
+  ~Inbound();
+
+  // Begins a batch. What is handed in stays valid until finish().
+  void begin(const ForwardingTables& tables, const AllowedIpsRoot& routes, const wireguard::IndexTable& index,
+             TimePoint now);
+  // One message of the socket: datagrams of `segment_size` bytes back to back (0: a single one), opened in place.
+  void message(std::span<std::uint8_t> bytes, std::size_t segment_size, const wireguard::Route& from,
+               std::uint8_t ds_field);
+  // Opens, judges and delivers what was collected, and flushes the devices' super-frames.
+  void finish();
+
+ private:
+  struct Pending {
+    wireguard::Session* session;
+    std::uint16_t from;  // which of froms_
+    std::uint8_t ds_field;
+  };
+  static constexpr std::size_t kMaxJobs = 1024;
+  static constexpr std::size_t kMaxFroms = 128;
+  static constexpr std::size_t kRebuilt = 256 * 1024;  // reassembled packets of one batch
+
+  void datagram(std::span<std::uint8_t> bytes, const wireguard::Route& from, std::uint8_t ds_field);
+  void open_and_commit();
+  void commit(wireguard::Session& session, std::size_t first, std::size_t last);
+  void deliver(const PeerEntry& peer, std::span<std::uint8_t> packet, std::uint8_t outer_ds);
+  bool source_allowed(const PeerEntry& peer, const std::uint8_t* source, Family family, const PrefixSet& set,
+                      bool may_be_strict);
+  // True when the packet belonged to one of the peer's tunnels, delivered or dropped.
+  bool deliver_gre(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info);
+  void deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, const gre::Decapsulated& gre);
+  bool take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info);
+  std::span<std::uint8_t> reassemble(const PeerEntry& peer, std::span<std::uint8_t> fragment);
+  void hand_to_link(LinkId link, Layer layer, std::span<std::uint8_t> packet);
+  void flush_links();
+
+  Aead& aead_;
+  ForwarderSink& sink_;
+  Outbound& outbound_;
+  DropCounters& drops_;
+  const std::uint64_t probe_nonce_;
+
+  const ForwardingTables* tables_ = nullptr;
+  const AllowedIpsRoot* routes_ = nullptr;
+  const wireguard::IndexTable* index_ = nullptr;
+  TimePoint now_;
+
+  std::vector<OpenJob> jobs_;
+  std::vector<Pending> pending_;
+  std::vector<wireguard::Route> froms_;
+  std::vector<std::unique_ptr<GroMerger>> mergers_;  // by LinkId
+  std::vector<LinkId> dirty_;
+  std::unique_ptr<std::uint8_t[]> rebuilt_;
+  std::size_t rebuilt_used_ = 0;
+
+  // The last source that passed: a train repeats it.
+  const PeerEntry* passed_peer_ = nullptr;
+  const PrefixSet* passed_set_ = nullptr;
+  Family passed_family_ = Family::kV4;
+  std::array<std::uint8_t, 16> passed_source_{};
+};
+
+}  // namespace greywire

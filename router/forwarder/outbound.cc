@@ -1,0 +1,341 @@
+#include "router/forwarder/outbound.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "router/packet/icmp.h"
+#include "router/packet/ip_fragment.h"
+#include "router/packet/tcp_mss.h"
+#include "router/pmtu/overhead.h"
+#include "router/wireguard/messages.h"
+
+namespace greywire {
+namespace {
+
+constexpr std::size_t kTrainAlignment = 64;
+constexpr std::size_t kEthernetHeader = 14;
+
+// A WireGuard message from our port to the endpoint of the peer that it would go to: our own datagram, which the host's
+// routes sent back into the tunnel.
+bool is_own_datagram(const ForwardingTables& tables, std::span<const std::uint8_t> packet, const IpPacketInfo& info,
+                     const wireguard::PeerData& peer) {
+  if (info.protocol != kProtocolUdp || tables.listen_port == 0 || info.total_size < info.header_size + 12U) return false;
+  const std::uint8_t* udp = packet.data() + info.header_size;
+  if (load_be16(udp) != tables.listen_port) return false;
+  const std::uint32_t type = load_le32(udp + 8);
+  if (type < 1 || type > 4) return false;
+  const Endpoint remote = peer.route().remote;
+  return load_be16(udp + 2) == remote.port && destination(packet, info) == remote.address;
+}
+
+bool is_syn(std::span<const std::uint8_t> packet, const IpPacketInfo& info) {
+  return info.protocol == kProtocolTcp && !info.is_fragment && packet.size() >= info.header_size + 20U &&
+         (packet[info.header_size + 13U] & 0x02) != 0;
+}
+
+}  // namespace
+
+struct Outbound::Target {
+  LinkId link;
+  std::span<std::uint8_t> packet;  // the frame from its IP header on; empty on a TAP
+  IpPacketInfo info;
+  const PeerEntry* peer = nullptr;
+  const TunnelEntry* tunnel = nullptr;
+  wireguard::Session* session = nullptr;
+  std::uint32_t inner_mtu = 0;
+  std::uint8_t ds_field = 0;
+  std::uint16_t gre_protocol = 0;
+  Mtu payload_mtu{};  // what fits into inner_mtu behind the delivery header
+  TimePoint now;
+};
+
+Outbound::Outbound(Aead& aead, ForwarderSink& sink, DropCounters& drops)
+    : aead_(aead),
+      sink_(sink),
+      drops_(drops),
+      arena_(std::make_unique<std::uint8_t[]>(kArena)),
+      scratch_(std::make_unique<std::uint8_t[]>(kScratch)) {
+  trains_.reserve(kMaxTrains);
+  sealed_.reserve(kMaxTrains);
+  jobs_.reserve(kMaxJobs);
+}
+
+void Outbound::frame(const ForwardingTables& tables, const AllowedIpsRoot& routes, LinkId link,
+                     const VirtioNetHeader& header, std::span<std::uint8_t> frame, TimePoint now) {
+  Target target;
+  target.link = link;
+  target.now = now;
+  target.packet = frame;
+  if (!find_target(tables, routes, target)) return;
+  resolve_session(target, now);
+  if (header.gso_type == kGsoNone) {
+    single(target, header, frame, now);
+  } else {
+    split(target, header, frame, now);
+  }
+}
+
+void Outbound::packet(const PeerEntry& peer, std::span<const std::uint8_t> packet, TimePoint now) {
+  Target target;
+  target.peer = &peer;
+  target.now = now;
+  if (!parse_ip(packet, target.info)) return drops_.count(DropReason::kInternal);
+  target.inner_mtu = peer.shared->inner_mtu.load(std::memory_order_relaxed);
+  target.ds_field = ecn_encapsulate(target.info.ds_field);
+  resolve_session(target, now);
+  emit(target, packet.size(), now, [&](std::uint8_t* out) { std::memcpy(out, packet.data(), packet.size()); });
+}
+
+bool Outbound::find_target(const ForwardingTables& tables, const AllowedIpsRoot& routes, Target& target) {
+  const LinkEntry* link = target.link.value < tables.links.size() ? &tables.links[target.link.value] : nullptr;
+  if (link == nullptr || !link->present) return drops_.count(DropReason::kPeerDisabled), false;
+  target.tunnel = link->tunnel.get();
+  const bool ethernet = target.tunnel != nullptr && target.tunnel->config.ethernet;
+  if (!ethernet && !parse_ip(target.packet, target.info)) return drops_.count(DropReason::kNotIp), false;
+
+  if (target.tunnel != nullptr) {
+    target.peer = tables.peer(target.tunnel->peer);
+    if (target.peer == nullptr) return drops_.count(DropReason::kPeerDisabled), false;
+    target.gre_protocol = ethernet                               ? gre::kProtocolEthernet
+                          : target.info.family == Family::kV4 ? gre::kProtocolIpv4
+                                                                 : gre::kProtocolIpv6;
+  } else {
+    const RouteTarget route = routes.lookup(destination_bytes(target.packet, target.info), target.info.family);
+    if (route == kDiscard) return refuse(target, DropReason::kRouteRefused), false;
+    target.peer = route == kNone ? nullptr : tables.peer(PeerId{route.group().value});
+    if (target.peer == nullptr) return refuse(target, DropReason::kNoPeer), false;
+  }
+  target.inner_mtu = target.peer->shared->inner_mtu.load(std::memory_order_relaxed);
+  const std::size_t encapsulation = target.tunnel == nullptr ? 0 : target.tunnel->encapsulation.header_size();
+  target.payload_mtu = pmtu::less(Mtu{target.inner_mtu}, static_cast<std::uint32_t>(encapsulation));
+  if (ethernet) {
+    target.packet = {};
+    return true;
+  }
+  target.ds_field = ecn_encapsulate(target.info.ds_field);
+  if (is_own_datagram(tables, target.packet, target.info, *target.peer->shared)) {
+    return drops_.count(DropReason::kInnerLoop), false;
+  }
+  return true;
+}
+
+void Outbound::resolve_session(Target& target, TimePoint now) {
+  wireguard::PeerData& peer = *target.peer->shared;
+  target.session = peer.current.load(std::memory_order_acquire);
+  if (target.session != nullptr && target.session->expired(now)) {
+    peer.current.compare_exchange_strong(target.session, nullptr, std::memory_order_seq_cst);
+    target.session = nullptr;
+  }
+}
+
+void Outbound::clamp_mss(const Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame) {
+  const bool wanted = target.tunnel != nullptr ? target.tunnel->clamp_mss : target.peer->clamp_mss;
+  if (!wanted) return;
+  const std::size_t offset = target.packet.empty() ? kEthernetHeader : 0;
+  if (frame.size() <= offset) return;
+  const auto packet = frame.subspan(offset);
+  IpPacketInfo info;
+  if (!parse_ip(packet, info) || !is_syn(packet, info)) return;
+  const Mtu mtu = offset == 0 ? target.payload_mtu : pmtu::less(target.payload_mtu, pmtu::kEthernetHeader);
+  clamp_tcp_mss(packet, pmtu::tcp_mss(mtu, info.family),
+                (header.flags & kNeedsCsum) != 0 ? TcpChecksum::kPartial : TcpChecksum::kComplete);
+}
+
+void Outbound::single(Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame, TimePoint now) {
+  clamp_mss(target, header, frame);
+  if (!complete_checksum(header, frame)) return drops_.count(DropReason::kBadOffload);
+  // On an L3 device what lies behind the IP packet is no part of it.
+  if (!target.packet.empty()) frame = frame.first(target.info.total_size);
+  const std::uint32_t id = target.tunnel == nullptr ? 0 : target.tunnel->next_id.fetch_add(1, std::memory_order_relaxed);
+  emit_payload(target, frame.size(), id, now,
+               [&](std::uint8_t* out) { std::memcpy(out, frame.data(), frame.size()); });
+}
+
+void Outbound::split(Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame, TimePoint now) {
+  GsoPlan plan;
+  if (!plan_gso(header, frame, target.packet.empty() ? kEthernetHeader : 0, plan)) {
+    return drops_.count(DropReason::kBadOffload);
+  }
+  std::uint32_t id = 0;
+  if (target.tunnel != nullptr) {
+    id = target.tunnel->next_id.fetch_add(static_cast<std::uint32_t>(plan.segments), std::memory_order_relaxed);
+  }
+  for (std::size_t i = 0; i < plan.segments; ++i) {
+    emit_payload(target, plan.segment_size(i), id++, now,
+                 [&](std::uint8_t* out) { write_gso_segment(plan, frame, i, out); });
+  }
+}
+
+// A payload packet, with the delivery header in front of it where the link is a tunnel.
+template <class Writer>
+void Outbound::emit_payload(Target& target, std::size_t payload, std::uint32_t id, TimePoint now, Writer&& write) {
+  if (target.tunnel == nullptr) {
+    if (payload > target.inner_mtu) return emit_fragments(target, payload, id, now, write);
+    return emit(target, payload, now, write);
+  }
+  const TunnelEntry& tunnel = *target.tunnel;
+  tunnel.traffic.tx_packets.fetch_add(1, std::memory_order_relaxed);
+  tunnel.traffic.tx_bytes.fetch_add(payload, std::memory_order_relaxed);
+  if (payload > tunnel.encapsulation.max_payload()) return drops_.count(DropReason::kTooBig);
+  // A routed link tells the sender; a bridged one must carry what the bridge does.
+  if (!tunnel.config.ethernet && payload > target.payload_mtu.bytes && target.info.dont_fragment &&
+      target.payload_mtu >= pmtu::kMinIpv6Mtu) {
+    return refuse(target, DropReason::kTooBig);
+  }
+  const std::size_t header = tunnel.encapsulation.header_size();
+  const auto delivery = [&](std::uint8_t* out) {
+    tunnel.encapsulation.write(out, payload, target.gre_protocol, target.ds_field, static_cast<std::uint16_t>(id));
+    write(out + header);
+  };
+  if (header + payload > target.inner_mtu) return emit_fragments(target, header + payload, id, now, delivery);
+  emit(target, header + payload, now, delivery);
+}
+
+template <class Writer>
+void Outbound::emit_fragments(Target& target, std::size_t size, std::uint32_t id, TimePoint now, Writer&& write) {
+  write(scratch_.get());
+  const std::span<const std::uint8_t> packet{scratch_.get(), size};
+  FragmentPlan plan;
+  const auto dont_fragment = target.tunnel == nullptr ? DontFragment::kHonour : DontFragment::kIgnore;
+  if (target.tunnel == nullptr && target.info.family == Family::kV6) return refuse(target, DropReason::kTooBig);
+  if (!plan_fragments(packet, Mtu{target.inner_mtu}, plan, dont_fragment, id)) return refuse(target, DropReason::kTooBig);
+  if (target.session == nullptr) {
+    // Staging uses the scratch area too, so fragments of it go through a copy of their own.
+    for (std::size_t i = 0; i < plan.count; ++i) {
+      std::vector<std::uint8_t> fragment(plan.fragment_size(i));
+      write_fragment(plan, packet, i, fragment.data());
+      stage(target, fragment, now);
+    }
+    return;
+  }
+  for (std::size_t i = 0; i < plan.count; ++i) {
+    emit(target, plan.fragment_size(i), now, [&](std::uint8_t* out) { write_fragment(plan, packet, i, out); });
+  }
+}
+
+// A packet that goes to the peer as it is.
+template <class Writer>
+void Outbound::emit(Target& target, std::size_t size, TimePoint now, Writer&& write) {
+  if (target.session == nullptr) {
+    write(scratch_.get());
+    return stage(target, {scratch_.get(), size}, now);
+  }
+  const std::size_t padded = pmtu::padded_size(static_cast<std::uint32_t>(size), Mtu{target.inner_mtu});
+  std::uint8_t* text = slot(target, padded, now) + wireguard::kTransportHeaderSize;
+  write(text);
+  std::memset(text + size, 0, padded - size);
+}
+
+void Outbound::stage(Target& target, std::span<const std::uint8_t> packet, TimePoint now) {
+  wireguard::PeerData& peer = *target.peer->shared;
+  std::size_t dropped = 0;
+  if (peer.stage(packet, dropped)) {
+    if (dropped != 0) drops_.count(DropReason::kStagedFull, dropped);
+    if (peer.request(wireguard::Attention::kStaged)) sink_.attention(peer.id);
+    return;
+  }
+  // A session came up meanwhile.
+  resolve_session(target, now);
+  if (target.session == nullptr) return drops_.count(DropReason::kNoSession);
+  const std::size_t padded = pmtu::padded_size(static_cast<std::uint32_t>(packet.size()), Mtu{target.inner_mtu});
+  std::uint8_t* text = slot(target, padded, now) + wireguard::kTransportHeaderSize;
+  std::memcpy(text, packet.data(), packet.size());
+  std::memset(text + packet.size(), 0, padded - packet.size());
+}
+
+// Room for one datagram, behind the last one where it can travel in the same train.
+std::uint8_t* Outbound::slot(Target& target, std::size_t padded, TimePoint now) {
+  const std::size_t size = pmtu::datagram_size(static_cast<std::uint32_t>(padded));
+  if (used_ + size + kTrainAlignment > kArena || datagrams_ >= kMaxJobs) flush(now);
+  if (!trains_.empty()) {
+    Train& last = trains_.back();
+    if (!last.closed && last.session == target.session && last.ds_field == target.ds_field &&
+        size <= last.segment_size && last.size + size <= kMaxTrainBytes) {
+      std::uint8_t* out = arena_.get() + used_;
+      last.closed = size < last.segment_size;
+      last.size += static_cast<std::uint32_t>(size);
+      ++last.count;
+      ++datagrams_;
+      used_ += size;
+      return out;
+    }
+    if (trains_.size() == kMaxTrains) flush(now);
+  }
+  used_ = (used_ + kTrainAlignment - 1) / kTrainAlignment * kTrainAlignment;
+  std::uint8_t* out = arena_.get() + used_;
+  trains_.push_back({target.peer->shared, target.session, static_cast<std::uint32_t>(used_),
+                     static_cast<std::uint32_t>(size), static_cast<std::uint16_t>(size), 1, target.ds_field, false});
+  ++datagrams_;
+  used_ += size;
+  return out;
+}
+
+void Outbound::flush(TimePoint now) {
+  if (trains_.empty()) return;
+  for (const Train& train : trains_) seal(train, now);
+  if (!sealed_.empty()) sink_.send(sealed_);
+  trains_.clear();
+  sealed_.clear();
+  used_ = 0;
+  datagrams_ = 0;
+}
+
+void Outbound::seal(const Train& train, TimePoint now) {
+  wireguard::Session& session = *train.session;
+  wireguard::PeerData& peer = *train.peer;
+  std::uint64_t counter = 0;
+  const bool claimed = session.claim_counters(train.count, now, counter);
+  if (!claimed || session.wants_rekey_on_send(now)) {
+    if (peer.request(wireguard::Attention::kHandshake)) sink_.attention(peer.id);
+  }
+  if (!claimed) return drops_.count(DropReason::kNoSession, train.count);
+
+  jobs_.clear();
+  std::uint8_t* datagram = arena_.get() + train.offset;
+  std::uint32_t left = train.size;
+  while (left != 0) {
+    const std::uint32_t size = std::min<std::uint32_t>(left, train.segment_size);
+    wireguard::write_transport_header(datagram, session.remote_index, counter);
+    std::uint8_t* text = datagram + wireguard::kTransportHeaderSize;
+    jobs_.push_back({counter++, text, text, size - static_cast<std::uint32_t>(wireguard::kMinTransportSize)});
+    datagram += size;
+    left -= size;
+  }
+  aead_.seal(session.send_key(), jobs_);
+  peer.tx_bytes.fetch_add(train.size, std::memory_order_relaxed);
+  peer.data_sent(now);
+  sealed_.push_back({&peer, arena_.get() + train.offset, train.size, train.segment_size, train.count, train.ds_field});
+}
+
+bool Outbound::may_send_icmp(TimePoint now) {
+  if (now - icmp_window_ >= std::chrono::seconds(1)) {
+    icmp_window_ = now;
+    icmp_sent_ = 0;
+  }
+  return icmp_sent_++ < kIcmpPerSecond;
+}
+
+// Drops the packet and tells its sender, where that is allowed: the address is the peer's or, where there is none, the
+// one that could not be reached; our own would be dropped as martian.
+void Outbound::refuse(const Target& target, DropReason reason) {
+  drops_.count(reason);
+  if (target.packet.empty() || !may_send_icmp(target.now)) return;
+  IpAddress from = destination(target.packet, target.info);
+  if (target.peer != nullptr && target.tunnel == nullptr) {
+    const auto& overlay = target.info.family == Family::kV4 ? target.peer->overlay_v4 : target.peer->overlay_v6;
+    if (overlay) from = *overlay;
+  }
+  std::uint8_t answer[1280];
+  std::size_t size = 0;
+  if (reason == DropReason::kTooBig) {
+    size = write_packet_too_big(answer, from, target.packet, target.payload_mtu);
+  } else {
+    const auto code = reason == DropReason::kRouteRefused ? Unreachable::kAdmin : Unreachable::kNoRoute;
+    size = write_unreachable(answer, code, from, target.packet);
+  }
+  if (size == 0) return;
+  const iovec part{answer, size};
+  if (!sink_.write(target.link, MergedFrame{{}, &part, 1, size, 1})) drops_.count(DropReason::kDeviceFull);
+}
+
+}  // namespace greywire

@@ -1,0 +1,91 @@
+// The way out: frames from TUN/TAP devices -> GRE -> allowed-IPs -> sealed datagrams. One a worker; pure but for the
+// sink. Frames are added one by one and leave together: build writes plaintext where it will be sealed, seal runs the
+// AEAD over the batch, then one send.
+//
+// Neither allocates nor throws nor locks per packet once a session exists; packets that wait for one are copied.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "router/allowed_ips/allowed_ips_table.h"
+#include "router/base/drop_reason.h"
+#include "router/crypto/aead.h"
+#include "router/forwarder/sink.h"
+#include "router/forwarder/tables.h"
+#include "router/packet/gso_split.h"
+#include "router/packet/ip_header.h"
+#include "router/packet/virtio_net.h"
+
+namespace greywire {
+
+class Outbound {
+ public:
+  Outbound(Aead& aead, ForwarderSink& sink, DropCounters& drops);
+
+  // A frame of `link`. It may be changed in place (checksum, MSS) and is not needed after the call.
+  void frame(const ForwardingTables& tables, const AllowedIpsRoot& routes, LinkId link, const VirtioNetHeader& header,
+             std::span<std::uint8_t> frame, TimePoint now);
+  // An IP packet of our own to a peer, as the answer to a probe is.
+  void packet(const PeerEntry& peer, std::span<const std::uint8_t> packet, TimePoint now);
+
+  // Seals and sends what was added. To be called before the worker looks for other work.
+  void flush(TimePoint now);
+  // True when a further super-frame should wait for a flush.
+  bool nearly_full() const { return used_ > kFlushAbove; }
+
+ private:
+  struct Target;
+  struct Train {
+    wireguard::PeerData* peer;
+    wireguard::Session* session;
+    std::uint32_t offset;
+    std::uint32_t size;
+    std::uint16_t segment_size;
+    std::uint16_t count;
+    std::uint8_t ds_field;
+    bool closed;  // ends in a shorter datagram
+  };
+
+  static constexpr std::size_t kArena = 384 * 1024;
+  static constexpr std::size_t kFlushAbove = 160 * 1024;
+  static constexpr std::size_t kMaxTrains = 64;
+  static constexpr std::size_t kMaxJobs = 1024;
+  static constexpr std::size_t kMaxTrainBytes = 65000;
+  static constexpr std::size_t kScratch = 65536 + 256;
+  static constexpr unsigned kIcmpPerSecond = 100;
+
+  bool find_target(const ForwardingTables& tables, const AllowedIpsRoot& routes, Target& target);
+  void resolve_session(Target& target, TimePoint now);
+  void clamp_mss(const Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame);
+  void single(Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame, TimePoint now);
+  void split(Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame, TimePoint now);
+  template <class Writer>
+  void emit(Target& target, std::size_t size, TimePoint now, Writer&& write);
+  template <class Writer>
+  void emit_payload(Target& target, std::size_t payload, std::uint32_t id, TimePoint now, Writer&& write);
+  template <class Writer>
+  void emit_fragments(Target& target, std::size_t size, std::uint32_t id, TimePoint now, Writer&& write);
+  void stage(Target& target, std::span<const std::uint8_t> packet, TimePoint now);
+  std::uint8_t* slot(Target& target, std::size_t padded, TimePoint now);
+  void refuse(const Target& target, DropReason reason);  // with an ICMP error to the sender
+  void seal(const Train& train, TimePoint now);
+  bool may_send_icmp(TimePoint now);
+
+  Aead& aead_;
+  ForwarderSink& sink_;
+  DropCounters& drops_;
+  std::unique_ptr<std::uint8_t[]> arena_;
+  std::unique_ptr<std::uint8_t[]> scratch_;
+  std::size_t used_ = 0;
+  std::size_t datagrams_ = 0;
+  std::vector<Train> trains_;
+  std::vector<SealJob> jobs_;
+  std::vector<SealedTrain> sealed_;
+  TimePoint icmp_window_{};  // ICMP errors are limited to kIcmpPerSecond
+  unsigned icmp_sent_ = 0;
+};
+
+}  // namespace greywire

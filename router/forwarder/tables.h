@@ -1,0 +1,88 @@
+// What a data worker needs to know to forward: one immutable snapshot, published by the protocol thread and replaced
+// as a whole. Allowed-IPs have a table of their own (router/allowed_ips), since they change far more often.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "router/allowed_ips/prefix_set.h"
+#include "router/base/ids.h"
+#include "router/base/ip_address.h"
+#include "router/base/spin_lock.h"
+#include "router/gre/tunnel.h"
+#include "router/packet/ip_reassembly.h"
+#include "router/wireguard/peer_data.h"
+
+namespace greywire {
+
+inline constexpr LinkId kPlainLink{0};  // gw0
+
+// Packets and bytes of the payload, counted once a batch. Any thread.
+struct TrafficCounters {
+  std::atomic<std::uint64_t> rx_packets{0}, rx_bytes{0}, tx_packets{0}, tx_bytes{0};
+};
+
+// One GRE or GRETAP tunnel. The configuration never changes; a changed tunnel is a new entry.
+struct TunnelEntry {
+  TunnelEntry(TunnelId tunnel_id, LinkId tunnel_link, PeerId tunnel_peer, const gre::TunnelConfig& tunnel_config)
+      : id(tunnel_id),
+        link(tunnel_link),
+        peer(tunnel_peer),
+        config(tunnel_config),
+        key(gre::demux_key(tunnel_config)),
+        encapsulation(tunnel_config) {}
+  const TunnelId id;
+  const LinkId link;
+  const PeerId peer;
+  const gre::TunnelConfig config;
+  const gre::DemuxKey key;
+  const gre::Encapsulation encapsulation;
+  bool clamp_mss = false;
+  // Sources that may come out of an L3 tunnel: the peer's ceiling and the link's own subnets. Not for GRETAP.
+  bool check_sources = true;
+  PrefixSet sources;
+
+  mutable std::atomic<std::uint32_t> next_id{0};  // identification of delivery packets
+  mutable TrafficCounters traffic;
+};
+
+// Fragments of delivery packets from one peer. Workers share it; the lock is held for one fragment.
+struct PeerReassembly {
+  SpinLock lock;
+  IpReassembly fragments;
+};
+
+struct PeerEntry {
+  wireguard::PeerData* shared = nullptr;
+  // WireGuard's own rule: a source must be in the allowed-IPs that lead to this peer. Otherwise it must be in
+  // `sources` (ceiling, static allowed-IPs), and nobody else's overlay address.
+  bool strict = true;
+  PrefixSet sources;
+  bool clamp_mss = false;
+  // Where ICMP errors about this peer's packets come from: a TUN drops what claims to be from our own address.
+  std::optional<IpAddress> overlay_v4;
+  std::optional<IpAddress> overlay_v6;
+  std::vector<std::shared_ptr<const TunnelEntry>> tunnels;
+  std::shared_ptr<PeerReassembly> reassembly;
+};
+
+struct LinkEntry {
+  bool present = false;
+  std::shared_ptr<const TunnelEntry> tunnel;  // none: plain WireGuard, the allowed-IPs pick the peer
+};
+
+struct ForwardingTables {
+  std::vector<LinkEntry> links;                          // by LinkId
+  std::vector<std::shared_ptr<const PeerEntry>> peers;   // by PeerId; null where there is none
+  std::unordered_map<IpAddress, PeerId> overlay_owners;  // each peer's overlay addresses
+  std::vector<IpAddress> own_overlay;                    // ours: probes to them are answered by the engine
+  std::uint16_t listen_port = 0;                         // to know our own outer datagrams
+
+  const PeerEntry* peer(PeerId id) const { return id.value < peers.size() ? peers[id.value].get() : nullptr; }
+};
+
+}  // namespace greywire
