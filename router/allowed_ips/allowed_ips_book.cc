@@ -8,7 +8,7 @@ void AllowedIpsBook::change(const Prefix& prefix, Change&& fn) {
   const Slot before = it == slots_.end() ? Slot{} : it->second;
   Slot after = before;
   fn(after);
-  if (!after.fixed && !after.learned) {
+  if (!after.fixed && !after.learned && !after.discard) {
     if (it != slots_.end()) slots_.erase(it);
   } else {
     slots_[prefix] = after;
@@ -34,8 +34,10 @@ void AllowedIpsBook::touch(const Prefix& prefix, const Slot& slot) {
   RouteTarget target = kNone;
   if (slot.fixed) {
     target = RouteTarget::of(NextHopGroupId{slot.fixed->value});
+  } else if (slot.discard) {
+    target = kDiscard;
   } else if (slot.learned) {
-    target = slot.discard ? kDiscard : RouteTarget::of(NextHopGroupId{slot.learned->value});
+    target = RouteTarget::of(NextHopGroupId{slot.learned->value});
   }
   updates_.push_back({prefix, target});
 }
@@ -79,11 +81,8 @@ void AllowedIpsBook::learn(std::span<const LearnedRoute> routes) {
   for (const LearnedRoute& route : routes) {
     change(route.prefix, [&](Slot& slot) {
       slot.discard = route.action == LearnedRoute::Action::kRefused;
-      if (route.action == LearnedRoute::Action::kWithdrawn) {
-        slot.learned.reset();
-      } else {
-        slot.learned = route.peer;
-      }
+      slot.learned.reset();
+      if (route.action == LearnedRoute::Action::kToPeer) slot.learned = route.peer;
     });
   }
 }
@@ -101,9 +100,9 @@ std::vector<AllowedIpsBook::Entry> AllowedIpsBook::entries(PeerId peer) const {
   for (const Prefix& prefix : it->second) {
     const Slot& slot = slots_.at(prefix);
     if (slot.fixed == peer) {
-      out.push_back({prefix, slot.origin, false});
+      out.push_back({prefix, slot.origin});
     } else if (!slot.fixed && slot.learned == peer) {
-      out.push_back({prefix, Origin::kLearned, slot.discard});
+      out.push_back({prefix, Origin::kLearned});
     }
   }
   return out;

@@ -18,7 +18,7 @@ struct LearnedRoute {
   enum class Action : std::uint8_t { kToPeer, kRefused, kWithdrawn };
   Prefix prefix;
   Action action = Action::kWithdrawn;
-  PeerId peer;  // whose route it is, or was refused as
+  PeerId peer;  // kToPeer only
 };
 
 class AllowedIpsBook {
@@ -28,7 +28,6 @@ class AllowedIpsBook {
   struct Entry {
     Prefix prefix;
     Origin origin;
-    bool discard;
   };
 
   // Fixes a prefix to a peer; it moves from another. What the configuration fixed, `wg` cannot move.
@@ -39,7 +38,7 @@ class AllowedIpsBook {
   void learn(std::span<const LearnedRoute> routes);
   void flush();
 
-  // What leads to this peer, and the discards of its routes; sorted.
+  // What leads to this peer; sorted.
   std::vector<Entry> entries(PeerId peer) const;
   std::optional<PeerId> owner(const Prefix& prefix) const;  // fixed or learned
 
@@ -48,7 +47,7 @@ class AllowedIpsBook {
     std::optional<PeerId> fixed;
     Origin origin = Origin::kWg;
     std::optional<PeerId> learned;
-    bool discard = false;
+    bool discard = false;  // learned but refused: nobody's
   };
   void touch(const Prefix& prefix, const Slot& slot);
   void index(const Prefix& prefix, const Slot& before, const Slot& after);

@@ -19,7 +19,7 @@
 namespace greywire {
 
 class TriePool;
-struct TrieRoots;
+struct PublishedRoot;
 
 // One immutable state of the table. A worker that got it may use it until its next quiescent state.
 class AllowedIpsRoot {
@@ -28,14 +28,12 @@ class AllowedIpsRoot {
   RouteTarget lookup(const std::uint8_t* address, Family family) const noexcept;
   RouteTarget lookup(const IpAddress& address) const noexcept { return lookup(address.data(), address.family()); }
 
-  ~AllowedIpsRoot();
   AllowedIpsRoot(const AllowedIpsRoot&) = delete;
   AllowedIpsRoot& operator=(const AllowedIpsRoot&) = delete;
 
- private:
-  friend class AllowedIpsTable;
-  explicit AllowedIpsRoot(const TrieRoots& roots);
-  std::unique_ptr<const TrieRoots> roots_;
+ protected:
+  AllowedIpsRoot() = default;  // only ever a PublishedRoot, which begins with this and holds the trie's roots
+  ~AllowedIpsRoot() = default;
 };
 
 struct AllowedIpsUpdate {
@@ -44,7 +42,8 @@ struct AllowedIpsUpdate {
 };
 
 // Everything but root() belongs to the owner thread. Destroy it after the workers have stopped; the domain may go before
-// or after it. Errors: std::bad_alloc out of apply(), which then leaves the table as it was to readers and owner.
+// or after it. Errors: std::bad_alloc out of apply(), which then leaves the table as it was to readers and owner;
+// std::runtime_error out of the constructor on an x86-64 CPU without POPCNT (before 2009).
 class AllowedIpsTable {
  public:
   explicit AllowedIpsTable(QuiescentDomain& domain);
@@ -65,6 +64,8 @@ class AllowedIpsTable {
   void for_each(const std::function<void(const Prefix&, RouteTarget)>& fn) const;
 
  private:
+  const PublishedRoot& published() const;
+
   QuiescentDomain& domain_;
   std::shared_ptr<TriePool> pool_;  // shared with what the domain has yet to free
   std::uint64_t generation_ = 0;
