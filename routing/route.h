@@ -40,7 +40,10 @@ enum class SourceState : std::uint8_t {
   kSyncing,      // the dump of all routes is coming in
   kSynced,       // the dump is complete; changes follow as they happen
 };
-std::string_view source_state_name(SourceState state);  // "synced"
+constexpr std::string_view source_state_name(SourceState state) {
+  constexpr std::string_view kNames[] = {"down", "connecting", "identifying", "syncing", "synced"};
+  return kNames[static_cast<std::uint8_t>(state)];
+}
 
 // Calls come in the order of the stream. `now` never goes back. Views are valid during the call.
 class RouteSourceListener {

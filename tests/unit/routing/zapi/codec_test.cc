@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <regex>
 #include <set>
 
 #include "tests/unit/routing/zapi/wire.h"
@@ -33,29 +32,39 @@ std::string summary(const std::string& prefix, const std::vector<std::string>& n
   return text + "] " + rest;
 }
 
+// The value behind "'name': ", or "-".
 std::string field(const std::string& text, const std::string& name) {
-  std::smatch match;
-  const std::regex pattern("'" + name + "': '?([^,'}]*)");
-  return std::regex_search(text, match, pattern) ? match[1].str() : "-";
+  const auto key = "'" + name + "': ";
+  const auto found = text.find(key);
+  if (found == std::string::npos) return "-";
+  auto start = found + key.size();
+  if (text[start] == '\'') ++start;
+  return text.substr(start, text.find_first_of(",'}", start) - start);
+}
+
+// Cuts the list of next hops out of a line.
+std::vector<std::string> take_next_hops(std::string& line) {
+  std::vector<std::string> hops;
+  const auto start = line.find("'nexthops': [");
+  if (start == std::string::npos) return hops;
+  const auto end = line.find(']', start);
+  const auto list = line.substr(start + 13, end - start - 13);
+  line.erase(start, end - start);
+  for (auto open = list.find('{'); open != std::string::npos; open = list.find('{', open + 1)) {
+    hops.push_back(list.substr(open, list.find('}', open) - open + 1));
+  }
+  return hops;
 }
 
 std::string summary_of_line(const std::string& line) {
   std::vector<std::string> hops;
   std::string rest = line;
-  std::smatch list;
-  if (std::regex_search(line, list, std::regex("'nexthops': \\[(.*)\\]"))) {
-    const auto inner = list[1].str();
-    rest = list.prefix().str() + list.suffix().str();
-    const std::regex one("\\{[^}]*\\}");
-    for (auto it = std::sregex_iterator(inner.begin(), inner.end(), one); it != std::sregex_iterator();
-         ++it) {
-      const auto hop = it->str();
-      const auto gate = field(hop, "gate");
-      const auto weight = field(hop, "weight");
-      hops.push_back(field(hop, "vrf") + " " + (gate == "-" ? gate : IpAddress::parse(gate)->to_string()) +
-                     " " + (field(hop, "ifindex") == "-" ? "0" : field(hop, "ifindex")) + " " +
-                     (weight == "-" ? "1" : weight) + (field(hop, "bh") == "-" ? "" : " blackhole"));
-    }
+  for (const auto& hop : take_next_hops(rest)) {
+    const auto gate = field(hop, "gate");
+    const auto weight = field(hop, "weight");
+    hops.push_back(field(hop, "vrf") + " " + (gate == "-" ? gate : IpAddress::parse(gate)->to_string()) +
+                   " " + (field(hop, "ifindex") == "-" ? "0" : field(hop, "ifindex")) + " " +
+                   (weight == "-" ? "1" : weight) + (field(hop, "bh") == "-" ? "" : " blackhole"));
   }
   return summary(Prefix::parse(field(rest, "prefix"))->to_string(), hops,
                  field(rest, "instance") + " " + field(rest, "message") + " " + field(rest, "distance") +
@@ -85,10 +94,9 @@ struct CaptureCounts {
 void check_message(const Dialect& dialect, const std::string& line, const Frame& frame,
                    CaptureCounts& counts) {
   const auto name = line.substr(0, line.find(' '));
-  std::smatch match;
-  ASSERT_TRUE(std::regex_search(line, match, std::regex("vrf=(\\d+) len=(\\d+) "))) << line;
-  ASSERT_EQ(std::to_string(frame.vrf), match[1].str()) << line;
-  ASSERT_EQ(std::to_string(frame.body.size() + kHeaderBytes), match[2].str()) << line;
+  const auto head =
+      "vrf=" + std::to_string(frame.vrf) + " len=" + std::to_string(frame.body.size() + kHeaderBytes) + " {";
+  ASSERT_NE(line.find(head), std::string::npos) << line << "\n" << head;
   ++counts.messages;
 
   EXPECT_EQ(name == "REDISTRIBUTE_ROUTE_ADD", frame.command == dialect.route_add) << line;
@@ -139,11 +147,11 @@ TEST(Captures, EveryMessageReadsAsItsDescriptionSays) {
     EXPECT_FALSE(reader.next().value().has_value()) << name << " has messages left over";
     EXPECT_EQ(reader.buffered(), 0U) << name << " has bytes left over";
   }
-  EXPECT_EQ(files, 25U);
-  EXPECT_EQ(counts.messages, 393U);
-  EXPECT_EQ(counts.routes, 255U);
+  EXPECT_EQ(files, 26U);
+  EXPECT_EQ(counts.messages, 394U);
+  EXPECT_EQ(counts.routes, 239U);
   EXPECT_EQ(counts.errors, 3U);
-  EXPECT_EQ(counts.closes, 14U);
+  EXPECT_EQ(counts.closes, 16U);
 }
 
 TEST(Codec, SendsTheBytesThatARealClientSent) {
@@ -205,7 +213,7 @@ TEST(RouteDecoder, TellsWeightsOfFourAndEightBytesApartByExactConsumption) {
     ASSERT_EQ(route->next_hops.size(), 2U);
     EXPECT_EQ(route->next_hops[1].gateway.to_string(), "fe80::1");
     EXPECT_EQ(route->next_hops[0].weight, 1U);
-    if (truth.weight_bytes == 8) EXPECT_EQ(decoder.release(), "FRR 10.1");
+    EXPECT_EQ(decoder.release(), truth.weight_bytes == 8 ? "FRR 10.1" : "FRR 10.0 to 10.1");
     EXPECT_TRUE(decoder.decode(body).has_value());
   }
 }
