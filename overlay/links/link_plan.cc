@@ -93,22 +93,19 @@ class Planner {
 
   void plan_addresses(const LinkSpec& spec, const ActualLink& link) {
     for (const auto& address : spec.addresses) {
-      const auto has = std::find_if(
+      const bool has = std::any_of(
           actual_.addresses.begin(), actual_.addresses.end(),
           [&](const ActualAddress& a) { return a.ifindex == link.ifindex && a.address == address; });
-      if (has == actual_.addresses.end() || has->protocol != kProtocol) {
-        set_addresses_.push_back(SetAddress{link.ifindex, link.name, address});
-      }
+      if (!has) set_addresses_.push_back(SetAddress{link.ifindex, link.name, address});
     }
     for (const auto& has : actual_.addresses) {
       if (has.ifindex != link.ifindex || contains(spec.addresses, has.address)) continue;
-      const auto clashes =
-          std::any_of(spec.addresses.begin(), spec.addresses.end(),
-                      [&](const LinkAddress& a) { return a.local.is_v6() && a.local == has.address.local; });
+      const auto same_local = std::any_of(spec.addresses.begin(), spec.addresses.end(),
+                                          [&](const LinkAddress& a) { return a.local == has.address.local; });
       const bool automatic = spec.no_automatic_link_local && has.protocol == kAutomaticLinkLocalProtocol;
-      if (clashes) {
+      if (same_local && has.address.local.is_v6()) {
         make_room_.push_back(DeleteAddress{link.ifindex, link.name, has.address});
-      } else if (has.protocol == kProtocol || automatic) {
+      } else if (same_local || has.protocol == kProtocol || automatic) {
         delete_addresses_.push_back(DeleteAddress{link.ifindex, link.name, has.address});
       }
     }

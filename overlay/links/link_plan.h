@@ -36,7 +36,6 @@ struct SetLink {
   friend bool operator==(const SetLink&, const SetLink&) = default;
 };
 
-// Adds, or takes over an equal address that somebody else made.
 struct SetAddress {
   Ifindex ifindex = 0;
   std::string name;

@@ -4,7 +4,9 @@
 // Whose is what. A link is ours when the desired state names it; the engine makes and closes the device, this
 // folder only sets it up. Addresses, routes and rules are ours when they carry kProtocol (IFA_PROTO,
 // rtm_protocol, FRA_PROTOCOL): so leftovers of a killed process are found again, and what an administrator or
-// FRR added by hand is left alone. IFA_PROTO needs Linux 5.18.
+// FRR added by hand is left alone. Also ours is every address of our link whose local address we want there,
+// whoever made it: a dead peer's must go, and a second prefix on it (10.255.0.1/24) would cover the peers.
+// IFA_PROTO needs Linux 5.18, and up to 6.2 an IPv4 address cannot be given one later.
 #pragma once
 
 #include <compare>

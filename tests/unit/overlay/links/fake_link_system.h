@@ -81,10 +81,7 @@ class FakeLinkSystem : public LinkSystem {
   void perform(const SetAddress& op) {
     for (auto& a : state.addresses) {
       if (a.ifindex != op.ifindex) continue;
-      if (a.address == op.address) {
-        a.protocol = kProtocol;
-        return;
-      }
+      if (a.address == op.address) return;
       // IPv6 holds a local address once a device: the second attempt is refused, which here means ignored.
       if (a.address.local.is_v6() && a.address.local == op.address.local) return;
     }
