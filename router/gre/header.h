@@ -20,8 +20,8 @@ inline constexpr std::uint16_t kProtocolIpv6 = 0x86dd;
 inline constexpr std::uint16_t kProtocolEthernet = 0x6558;  // Transparent Ethernet Bridging
 
 struct Header {
-  std::optional<std::uint32_t> key;
-  std::optional<std::uint32_t> sequence;
+  std::optional<std::uint32_t> key = std::nullopt;
+  std::optional<std::uint32_t> sequence = std::nullopt;
   bool checksum = false;       // present
   std::uint16_t protocol = 0;  // Protocol Type of the payload packet
   std::size_t size = 4;        // 4-16; set by decode

@@ -20,7 +20,7 @@ struct TunnelConfig {
   bool ethernet = false;             // GRETAP
   IpAddress local;                   // of the delivery header; both of one family
   IpAddress remote;
-  std::optional<std::uint32_t> key;  // for both directions
+  std::optional<std::uint32_t> key = std::nullopt;  // for both directions
   std::uint8_t ttl = 64;
   bool dont_fragment = false;        // IPv4's DF. Clear, because the engine fragments delivery packets itself
 };
@@ -72,7 +72,7 @@ std::optional<DropReason> decapsulate(std::span<std::uint8_t> packet, Decapsulat
 struct DemuxKey {
   IpAddress local;
   IpAddress remote;
-  std::optional<std::uint32_t> key;
+  std::optional<std::uint32_t> key = std::nullopt;
   bool ethernet = false;
   friend bool operator==(const DemuxKey&, const DemuxKey&) = default;
 };

@@ -325,6 +325,7 @@ ReassemblyResult IpReassembly::add(std::span<const std::uint8_t> packet, TimePoi
   if (datagrams_.empty()) allocate();
   if (fragment.family == Family::kV6 && fragment.offset == 0 && !fragment.more) {
     result.packet = pass_atomic(fragment);
+    result.fragments = 1;
     return result;
   }
   Datagram* found = find(fragment);
@@ -352,6 +353,7 @@ ReassemblyResult IpReassembly::add(std::span<const std::uint8_t> packet, TimePoi
     result.dropped_with = datagram.fragments - 1;
   } else {
     result.packet = finish(datagram);
+    result.fragments = datagram.fragments;
   }
   close(datagram);
   return result;

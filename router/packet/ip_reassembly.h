@@ -32,6 +32,7 @@ struct ReassemblyResult {
   // A complete packet, its header rewritten as if it had never been cut; empty while there is none. Valid until the
   // next call.
   std::span<std::uint8_t> packet;
+  std::uint32_t fragments = 0;  // that `packet` was made of, duplicates included
   // Why the fragment handed in will not become part of a packet.
   std::optional<DropReason> drop;
   // Fragments taken earlier that are lost with this call: with `drop` (their packet was given up), by age, by
