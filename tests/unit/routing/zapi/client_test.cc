@@ -65,21 +65,20 @@ class Server {
       read();
     });
   }
+  void start_over() {
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    accept();
+  }
   void read() {
-    socket_.async_read_some(asio::buffer(buffer_),
-                            [this](boost::system::error_code error, std::size_t bytes) {
-                              if (error) {
-                                boost::system::error_code ignored;
-                                socket_.close(ignored);
-                                accept();
-                                return;
-                              }
-                              outbox_ = zebra_->answer(std::span(buffer_).first(bytes));
-                              asio::async_write(socket_, asio::buffer(outbox_),
-                                                [this](boost::system::error_code failed, std::size_t) {
-                                                  if (!failed) read();
-                                                });
-                            });
+    socket_.async_read_some(
+        asio::buffer(buffer_), [this](boost::system::error_code error, std::size_t bytes) {
+          if (error) return start_over();
+          outbox_ = zebra_->answer(std::span(buffer_).first(bytes));
+          asio::async_write(
+              socket_, asio::buffer(outbox_),
+              [this](boost::system::error_code failed, std::size_t) { failed ? start_over() : read(); });
+        });
   }
 
   Protocol::acceptor acceptor_;
