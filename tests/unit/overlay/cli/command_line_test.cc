@@ -1,0 +1,268 @@
+#include "overlay/cli/command_line.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <boost/json.hpp>
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "overlay/cli/control_client.h"
+#include "overlay/control/control_api.h"
+#include "overlay/control/local_socket.h"
+#include "overlay/control/site_status_json.h"
+#include "tests/net/lib/local_socket_client.h"
+#include "tests/net/lib/sample_status.h"
+
+namespace greywire::cli {
+namespace {
+
+using testing::ControlThread;
+using testing::TemporaryDirectory;
+
+struct Outcome {
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+
+Outcome greywire(std::vector<const char*> arguments, const std::string& directory, const std::string& input = {}) {
+  arguments.insert(arguments.begin(), "greywire");
+  std::istringstream in(input);
+  std::ostringstream out, err;
+  const auto code = run(static_cast<int>(arguments.size()), arguments.data(), {in, out, err, false, false, directory});
+  return {static_cast<int>(code), out.str(), err.str()};
+}
+
+// A daemon that answers with the sample site.
+class FakeDaemon {
+ public:
+  explicit FakeDaemon(const std::string& path) {
+    api_.add_command("status", [](const boost::json::object&) -> Result<boost::json::value> {
+      return control::to_json(testing::sample_status());
+    });
+    api_.add_command("routes", [](const boost::json::object&) -> Result<boost::json::value> {
+      return control::to_json(control::RoutesReport{
+          {{*Prefix::parse("10.2.0.0/16"), {"10.255.0.2"}, "fra", "accepted", ""},
+           {*Prefix::parse("192.0.2.0/24"), {"10.255.0.2"}, "fra", "refused", "outside accept"}}});
+    });
+    api_.add_command("explain", [](const boost::json::object& request) -> Result<boost::json::value> {
+      control::ExplainReport report;
+      report.address = *IpAddress::parse(request.at("address").as_string().c_str());
+      report.delivered = report.address.is_v4();
+      report.peer = report.delivered ? "fra" : "";
+      report.match = *Prefix::parse("10.2.0.0/16");
+      report.origin = "learned";
+      report.drop_reason = report.delivered ? "" : "no_peer";
+      report.steps = {"looked up"};
+      return control::to_json(report);
+    });
+    thread_.run([&] { ASSERT_TRUE(api_.listen(thread_.io, path)); });
+  }
+  ~FakeDaemon() {
+    thread_.run([&] { api_.stop(); });
+  }
+
+ private:
+  control::ControlApi api_;
+  ControlThread thread_;
+};
+
+TEST(CommandLine, MistakesAreNamed) {
+  TemporaryDirectory none;
+  const struct {
+    std::vector<const char*> arguments;
+    int code;
+    std::string message;
+  } cases[] = {
+      {{"stauts"}, 2, "greywire: unknown command 'stauts'; did you mean 'status'?\n"},
+      {{"tunnel"}, 2, "greywire: unknown command 'tunnel'; did you mean 'tunnels'?\n"},
+      {{"zzz"}, 2, "greywire: unknown command 'zzz'; known: status, peers, tunnels, routes, mtu, drops, explain, check, "
+                   "genkey, pubkey, genpsk\n"},
+      {{"status", "--jsno"}, 2, "greywire: unknown option '--jsno'; did you mean '--json'?\n"},
+      {{"status", "fra"}, 2, "greywire: 'status' takes no further argument 'fra'\n"},
+      {{"explain"}, 2, "greywire: ADDRESS is required\n"},
+      {{"explain", "10.0.0"}, 2, "greywire: '10.0.0' is not an IP address\n"},
+      {{"check", "/nonexistent"}, 2, "greywire: cannot read /nonexistent: No such file or directory\n"},
+      {{"pubkey"}, 2,
+       "greywire: standard input holds no private key: expected one line of 44 characters of base64\n"},
+      {{"status"}, 3, "greywire: no daemon is running: no socket in " + none.path() +
+                          "; start one with 'greywired --config FILE', or name its socket with --socket\n"},
+      {{"--site", "ams", "status"}, 3, "greywire: no daemon is running: " + (none / "ams.sock") +
+                                           " does not exist; start one with 'greywired --config FILE'\n"},
+  };
+  for (const auto& c : cases) {
+    const auto outcome = greywire(c.arguments, none.path());
+    EXPECT_EQ(outcome.code, c.code) << c.message;
+    EXPECT_EQ(outcome.err, c.message);
+    EXPECT_EQ(outcome.out, "") << c.message;
+  }
+  EXPECT_EQ(greywire({}, none.path()).code, 2);
+}
+
+TEST(CommandLine, HelpDocumentsCommandsAndExitCodes) {
+  const auto help = greywire({"--help"}, "/");
+  EXPECT_EQ(help.code, 0);
+  for (const char* text : {"status", "peers", "tunnels", "routes", "mtu", "drops", "explain", "check", "genkey",
+                           "pubkey", "genpsk", "Exit status:", "  3  no daemon answers"}) {
+    EXPECT_NE(help.out.find(text), std::string::npos) << text;
+  }
+  EXPECT_EQ(help.out.find("reload"), std::string::npos);
+}
+
+TEST(CommandLine, StatusShowsThePeersByNameAndPrefixesApart) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  const auto status = greywire({"status"}, directory.path());
+  EXPECT_EQ(status.code, 0) << status.err;
+  for (const char* line :
+       {"ams: gw0 on UDP port 51820, up 1h 2m\n",
+        "PEER  STATE  ENDPOINT            HANDSHAKE       RTT  RECEIVED      SENT   MTU\n",
+        "fra   alive  198.51.100.2:51820  1m 12s ago  1.23 ms   1.4 MiB  16.0 EiB  1420\n",
+        "nyc   dead   -                   never             -       0 B       0 B     -\n",
+        "fra          static       2  10.255.0.2/32, fd00:255::2/128\n", "fra          learned      1  10.2.0.0/16\n",
+        "fra          refused      1  192.0.2.0/24\n", "tap-fra  gretap  fra   up", "bad_tag  data that does not",
+        "routing     zebra synced (FRR 8.2 to 8.5): 12 learned, 10 accepted, 2 refused, 4 unresolved"}) {
+    EXPECT_NE(status.out.find(line), std::string::npos) << line << "\n" << status.out;
+  }
+  EXPECT_EQ(status.out.find('\x1b'), std::string::npos);
+}
+
+TEST(CommandLine, EveryViewAnswersInBothForms) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  const auto socket = directory / "ams.sock";
+  const struct {
+    const char* command;
+    const char* in_text;
+    const char* in_json;
+  } cases[] = {
+      {"status", "ams: gw0", "{\"site\":\"ams\""},
+      {"peers", "  learned     10.2.0.0/16\n", "[{\"name\":\"fra\""},
+      {"tunnels", "tap-fra", "[{\"name\":\"tap-fra\",\"kind\":\"gretap\""},
+      {"routes", "192.0.2.0/24  fra   refused   10.255.0.2  outside accept\n", "[{\"prefix\":\"10.2.0.0/16\""},
+      {"mtu", "gw0   device  1420  1500        80", "[{\"name\":\"gw0\""},
+      {"drops", "      7  bad_tag  data that does not authenticate\n", "[{\"reason\":\"bad_tag\""},
+  };
+  for (const auto& c : cases) {
+    const auto text = greywire({c.command, "--socket", socket.c_str()}, "/nonexistent");
+    EXPECT_EQ(text.code, 0) << text.err;
+    EXPECT_NE(text.out.find(c.in_text), std::string::npos) << c.command << "\n" << text.out;
+    const auto json = greywire({c.command, "--json", "--site", "ams"}, directory.path());
+    EXPECT_EQ(json.code, 0) << json.err;
+    EXPECT_TRUE(json.out.starts_with(c.in_json)) << c.command << "\n" << json.out;
+    EXPECT_TRUE(json.out.ends_with("\n")) << c.command;
+    EXPECT_NO_THROW(boost::json::parse(json.out)) << c.command;
+  }
+}
+
+TEST(CommandLine, ExplainSaysNoByItsExitCode) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  const auto yes = greywire({"explain", "10.2.3.4"}, directory.path());
+  EXPECT_EQ(yes.code, 0);
+  EXPECT_EQ(yes.out, "10.2.3.4 goes to peer fra, by 10.2.0.0/16 (learned)\n  1. looked up\n");
+  const auto no = greywire({"explain", "fd00::1"}, directory.path());
+  EXPECT_EQ(no.code, 1);
+  EXPECT_TRUE(no.out.starts_with("fd00::1 is dropped: no_peer"));
+}
+
+TEST(CommandLine, SeveralSitesAreListedAndStaleSocketsDoNotCount) {
+  TemporaryDirectory directory;
+  FakeDaemon ams(directory / "ams.sock");
+  auto stale = control::bind_local_socket(directory / "old.sock", 0700);
+  ASSERT_TRUE(stale);
+  ::close(stale->fd);
+  EXPECT_EQ(greywire({"status"}, directory.path()).code, 0);
+  {
+    FakeDaemon fra(directory / "fra.sock");
+    const auto which = greywire({"status"}, directory.path());
+    EXPECT_EQ(which.code, 3);
+    EXPECT_EQ(which.err, "greywire: several sites run here: ams, fra; name one with --site\n");
+    EXPECT_EQ(greywire({"status", "--site", "fra"}, directory.path()).code, 0);
+  }
+  const auto dead = greywire({"status", "--site", "old"}, directory.path());
+  EXPECT_EQ(dead.code, 3);
+  EXPECT_NE(dead.err.find("is not running any more"), std::string::npos) << dead.err;
+}
+
+// What answers is no Greywire, or says no, or nothing.
+TEST(ControlClient, BadAnswers) {
+  const struct {
+    const char* reply;
+    int code;
+    const char* text;
+  } cases[] = {
+      {"{\"ok\":false,\"error\":\"no such thing\"}\n", 0, "no such thing"},
+      {"{\"ok\":false}\n", EPROTO, "the daemon refused without a reason"},
+      {"hello\n", EPROTO, "is not a Greywire control socket"},
+      {"[]\n", EPROTO, "is not a Greywire control socket"},
+      {"{\"ok\":tr", ETIMEDOUT, "does not answer"},
+      {"", ETIMEDOUT, "does not answer"},
+  };
+  for (const auto& c : cases) {
+    TemporaryDirectory directory;
+    auto bound = control::bind_local_socket(directory / "x.sock", 0700);
+    ASSERT_TRUE(bound);
+    std::thread server([&] {
+      pollfd waiting{bound->fd, POLLIN, 0};
+      ::poll(&waiting, 1, 10000);
+      const int client = ::accept(bound->fd, nullptr, nullptr);
+      char byte = 0;
+      while (::recv(client, &byte, 1, 0) == 1 && byte != '\n') {
+      }
+      ::send(client, c.reply, std::strlen(c.reply), MSG_NOSIGNAL);
+      ::recv(client, &byte, 1, 0);  // until the client gives up or is content
+      ::close(client);
+    });
+    const auto result = ask_daemon(directory / "x.sock", {{"command", "status"}}, std::chrono::milliseconds(300));
+    server.join();
+    ::close(bound->fd);
+    ASSERT_FALSE(result) << c.reply;
+    EXPECT_EQ(result.error().code, c.code) << c.reply;
+    EXPECT_NE(result.error().text.find(c.text), std::string::npos) << result.error().text;
+  }
+}
+
+TEST(KeyCommands, MakeKeysThatFitTogether) {
+  // The example of RFC 7748 §6.1, Alice.
+  const auto known = greywire({"pubkey"}, "/", "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=\n");
+  EXPECT_EQ(known.out, "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=\n");
+  const auto key = greywire({"genkey"}, "/");
+  EXPECT_EQ(key.out.size(), 45U);
+  EXPECT_NE(key.out, greywire({"genkey"}, "/").out);
+  EXPECT_EQ(greywire({"pubkey"}, "/", key.out).out.size(), 45U);
+  EXPECT_EQ(greywire({"genpsk"}, "/").out.size(), 45U);
+}
+
+TEST(KeyCommands, WarnWhereOthersCanReadTheFile) {
+  std::istringstream in;
+  std::ostringstream out, err;
+  const char* arguments[] = {"greywire", "genkey"};
+  run(2, arguments, {in, out, err, false, true, "/"});
+  EXPECT_EQ(err.str(), "greywire: warning: the key goes into a file that others can read; chmod 600 it\n");
+}
+
+TEST(CheckCommand, SaysWhatIsWrongAndThatAllIsWell) {
+  TemporaryDirectory directory;
+  const auto key = directory / "ams.key";
+  std::ofstream(key) << greywire({"genkey"}, "/").out;
+  ASSERT_EQ(::chmod(key.c_str(), 0600), 0);
+  const auto good = directory / "good.toml";
+  std::ofstream(good) << "[site]\nname = \"ams\"\nprivate_key_file = \"" << key
+                      << "\"\noverlay_address = [\"10.255.0.1\"]\n";
+  const auto fine = greywire({"check", good.c_str()}, "/");
+  EXPECT_EQ(fine.code, 0) << fine.err;
+  EXPECT_EQ(fine.out, good + ": ok, site ams: peers 0, tunnels 0\n");
+  const auto bad = directory / "bad.toml";
+  std::ofstream(bad) << "[site]\nnmae = \"ams\"\n";
+  const auto wrong = greywire({"check", bad.c_str()}, "/");
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_EQ(wrong.out, "");
+  EXPECT_NE(wrong.err.find(bad + ":2:"), std::string::npos) << wrong.err;
+  EXPECT_NE(wrong.err.find("did you mean 'name'?"), std::string::npos) << wrong.err;
+}
+
+}  // namespace
+}  // namespace greywire::cli
