@@ -39,7 +39,7 @@ struct Group {
   std::uint16_t first_packet = 0;
   std::uint16_t last_packet = 0;
   std::uint16_t packets = 1;
-  bool verified = false;           // the first packet's checksum
+  bool verified = false;           // the first packet's checksums
   bool push = false;               // the last packet has PSH
   std::uint32_t next_sequence = 0;
   std::size_t payload = 0;         // of all
@@ -119,10 +119,12 @@ bool same_flow(const std::uint8_t* a, const Segment& sa, const std::uint8_t* b, 
   return std::memcmp(ip_a + 8, ip_b + 8, 32) == 0;
 }
 
-bool checksum_right(std::span<const std::uint8_t> packet, const Segment& segment) {
+// TCP's, and that of the IPv4 header: a merged frame gets new ones, which must not make good what was bad.
+bool checksums_right(std::span<const std::uint8_t> packet, const Segment& segment) {
+  const std::uint8_t* ip = packet.data() + segment.l3_offset;
+  if (segment.family == Family::kV4 && checksum_finish(checksum_add(ip, kIpv4HeaderSize, 0)) != 0) return false;
   const auto l4 = packet.subspan(segment.l4_offset);
-  const std::uint64_t sum = checksum_pseudo_header(packet.data() + segment.l3_offset, segment.family, kProtocolTcp,
-                                                   static_cast<std::uint32_t>(l4.size()));
+  const std::uint64_t sum = checksum_pseudo_header(ip, segment.family, kProtocolTcp, static_cast<std::uint32_t>(l4.size()));
   return checksum_finish(checksum_add(l4.data(), l4.size(), sum)) == 0;
 }
 
@@ -172,7 +174,7 @@ struct GroMerger::State {
     return &flows[slot];
   }
 
-  // Whether a mergeable packet of the same flow continues the group. Its checksum comes last: it is the dear part.
+  // Whether a mergeable packet of the same flow continues the group. Its checksums come last: they are the dear part.
   bool joins(Group& group, std::uint16_t packet, const Segment& segment) {
     const std::uint8_t* first = packets[group.first_packet].data();
     const std::uint8_t* bytes = packets[packet].data();
@@ -184,9 +186,9 @@ struct GroMerger::State {
     if (l3_headers + group.payload + segment.payload > kMaxL3Size) return false;
     if (std::memcmp(first, bytes, segment.l3_offset) != 0) return false;
     if (!same_ip_fields(group, first, bytes) || !same_tcp_fields(group, first, bytes)) return false;
-    if (!group.verified && !checksum_right(packets[group.first_packet], group.first)) return false;
+    if (!group.verified && !checksums_right(packets[group.first_packet], group.first)) return false;
     group.verified = true;
-    return checksum_right(packets[packet], segment);
+    return checksums_right(packets[packet], segment);
   }
 
   void append(Group& group, std::uint16_t packet, const Segment& segment) {

@@ -167,6 +167,14 @@ TEST(GroMerge, AWrongChecksumPassesAloneAndUntouched) {
   }
 }
 
+TEST(GroMerge, AWrongIpv4HeaderChecksumToo) {
+  auto packets = build(run_of(5, 500));
+  packets[2][10] ^= 0x40;
+  const auto frames = merge(packets);
+  EXPECT_EQ(sizes(frames), (Sizes{2, 1, 2}));
+  EXPECT_EQ(split(frames, 0), packets);
+}
+
 TEST(GroMerge, NeverBeyond65535Bytes) {
   for (const Family family : {Family::kV4, Family::kV6}) {
     const auto packets = build(run_of(50, 1400, {.family = family}));

@@ -1,0 +1,30 @@
+// GRE headers and delivery packets: what is decoded encodes to the same bytes.
+#include <vector>
+
+#include "router/gre/tunnel.h"
+#include "tests/fuzz/check.h"
+
+using namespace greywire;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  gre::Header header;
+  std::vector<std::uint8_t> packet(bytes, bytes + size);
+  if (!gre::decode(packet, header)) {
+    FUZZ_CHECK(header.size <= packet.size() && header.size == gre::header_size(header));
+    std::vector<std::uint8_t> again = packet;
+    FUZZ_CHECK(gre::encode(header, again.data()) == header.size);
+    // Bits 6-12 and Reserved1 are not kept; with them zero, all bytes are.
+    again[0] = packet[0];
+    again[1] = packet[1];
+    if (header.checksum) std::copy(packet.begin() + 4, packet.begin() + 8, again.begin() + 4);
+    FUZZ_CHECK(again == packet);
+  }
+  gre::Decapsulated out;
+  gre::is_gre(packet);
+  if (!gre::decapsulate(packet, out)) {
+    FUZZ_CHECK(out.payload.data() >= packet.data());
+    FUZZ_CHECK(out.payload.data() + out.payload.size() <= packet.data() + packet.size());
+    FUZZ_CHECK(gre::is_gre(packet));
+  }
+  return 0;
+}
