@@ -26,6 +26,17 @@ void check_marks(const Underlay& underlay, Diagnostics& diagnostics) {
   }
 }
 
+void check_use(const Peer& peer, Diagnostics& diagnostics) {
+  const bool has_address = peer.at.has("overlay_address");
+  if (!has_address && !peer.at.has("accept") && !peer.at.has("allowed_ips")) {
+    diagnostics.warning(peer.at.of("name"), fmt::format("peer '{}' has neither overlay_address, allowed_ips nor accept: "
+                                                        "nothing goes to it", peer.name));
+  } else if (!has_address && peer.at.has("accept")) {
+    diagnostics.warning(peer.at.of("accept"), fmt::format("peer '{}' has 'accept' but no overlay_address: no BGP next hop "
+                                                          "means it", peer.name));
+  }
+}
+
 }  // namespace
 
 void check_underlay(const Config& config, Diagnostics& diagnostics) {
@@ -53,6 +64,13 @@ void check(const Config& config, Diagnostics& diagnostics) {
   check_peers(config, diagnostics);
   check_tunnels(config, diagnostics);
   check_underlay(config, diagnostics);
+  if (!diagnostics.has_errors()) check_sense(config, diagnostics);
+}
+
+// What is missing may be behind an error (a misspelt key), so this is for configs without one.
+void check_sense(const Config& config, Diagnostics& diagnostics) {
+  if (config.peers.empty()) diagnostics.warning({}, "there is no [[peer]]: this site reaches nobody");
+  for (const auto& peer : config.peers) check_use(peer, diagnostics);
   const bool accepts = std::any_of(config.peers.begin(), config.peers.end(),
                                    [](const Peer& peer) { return peer.at.has("accept"); });
   if (config.routing && !accepts) {

@@ -11,6 +11,7 @@ void check(const Config& config, Diagnostics& diagnostics);          // all of t
 void check_peers(const Config& config, Diagnostics& diagnostics);    // names, keys, addresses, allowed-IPs
 void check_tunnels(const Config& config, Diagnostics& diagnostics);  // peers, GRE addresses and keys, bridges
 void check_underlay(const Config& config, Diagnostics& diagnostics);
+void check_sense(const Config& config, Diagnostics& diagnostics);    // warnings: what is right but does nothing
 
 // What only the keys' content tells; for after the key files are read.
 void check_keys(const Config& config, Diagnostics& diagnostics);

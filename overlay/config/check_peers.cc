@@ -26,11 +26,7 @@ class PeerCheck {
     check_overlay_addresses();
     check_allowed_ips();
     check_nesting();
-    for (const auto& peer : config_.peers) {
-      check_endpoint(peer);
-      check_use(peer);
-    }
-    if (config_.peers.empty()) diagnostics_.warning({}, "there is no [[peer]]: this site reaches nobody");
+    for (const auto& peer : config_.peers) check_endpoint(peer);
   }
 
  private:
@@ -142,18 +138,6 @@ class PeerCheck {
     if (owner == owners_.end()) return;
     error(peer.at.of("endpoint"), fmt::format("endpoint {} of peer '{}' is the overlay address of {}: it is inside the tunnel",
                                               peer.endpoint->to_string(), peer.name, owner_name(owner->second)));
-  }
-
-  void check_use(const Peer& peer) {
-    const bool has_address = peer.at.has("overlay_address");
-    if (!has_address && !peer.at.has("accept") && !peer.at.has("allowed_ips")) {
-      diagnostics_.warning(peer.at.of("name"),
-                           fmt::format("peer '{}' has neither overlay_address, allowed_ips nor accept: nothing goes to it",
-                                       peer.name));
-    } else if (!has_address && peer.at.has("accept")) {
-      diagnostics_.warning(peer.at.of("accept"), fmt::format("peer '{}' has 'accept' but no overlay_address: no BGP next "
-                                                             "hop means it", peer.name));
-    }
   }
 
   const Config& config_;

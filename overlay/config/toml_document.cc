@@ -58,12 +58,11 @@ std::string syntax_error(std::string_view description) {
   if (const auto again = description.find(kAgain); again != std::string_view::npos && !has(" as ")) {
     return fmt::format("{} is there already: each may stand once", description.substr(again + kAgain.size()));
   }
-  const bool unquoted = has("could not determine value type") || has("parsing floating-point");
-  const auto hint = unquoted ? " (text, addresses and prefixes need quotes)" : "";
-  if (description.starts_with(kLead)) {
-    return fmt::format("not valid TOML, in a {}{}", description.substr(kLead.size()), hint);
+  if (has("could not determine value type") || has("parsing floating-point")) {
+    return "not a TOML value: text, addresses and prefixes stand in quotes";
   }
-  return fmt::format("not valid TOML: {}{}", description, hint);
+  if (description.starts_with(kLead)) return fmt::format("not valid TOML, in a {}", description.substr(kLead.size()));
+  return fmt::format("not valid TOML: {}", description);
 }
 
 }  // namespace

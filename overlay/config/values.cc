@@ -46,9 +46,9 @@ bool is_dns_name(std::string_view name) {
   std::size_t label = 0;
   for (const char c : name) {
     label = c == '.' ? 0 : label + 1;
-    if (label > 63 || (c == '.' && &c == name.data())) return false;
+    if (label > 63) return false;
   }
-  if (name.find("..") != std::string_view::npos) return false;
+  if (name.front() == '.' || name.find("..") != std::string_view::npos) return false;
   // All digits and dots would be an IPv4 address with a slip in it.
   return name.find_first_not_of("0123456789.") != std::string_view::npos;
 }
