@@ -1,1 +1,4 @@
-int main() { return 0; }
+// greywired: see overlay/daemon.
+#include "overlay/daemon/run.h"
+
+int main(int argc, char** argv) { return greywire::daemon::run(argc, argv); }

@@ -41,7 +41,7 @@ void append_peer(std::string& out, const wireguard::PeerStatus& peer) {
                  peer.last_handshake.seconds, peer.last_handshake.nanoseconds, peer.tx_bytes, peer.rx_bytes,
                  peer.persistent_keepalive);
   for (const auto& allowed : peer.allowed_ips) {
-    if (!allowed.discard) fmt::format_to(it, "allowed_ip={}\n", allowed.prefix.to_string());
+    fmt::format_to(it, "allowed_ip={}\n", allowed.prefix.to_string());
   }
 }
 

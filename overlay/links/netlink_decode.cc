@@ -17,16 +17,18 @@ namespace {
 constexpr int kGsoIpv4MaxSize = 63;  // IFLA_GSO_IPV4_MAX_SIZE, Linux 6.3
 constexpr std::uint8_t kAddrGenModeNone = 1;
 
-// Attributes by number, up to Max; null where absent.
-template <int Max>
+// Attributes by number, up to `max`; null where absent.
 struct Attributes {
-  std::array<nlattr*, Max + 1> table{};
+  static constexpr int kMost = 127;
+  explicit Attributes(int greatest) : max(greatest) {}
+  const int max;
+  std::array<nlattr*, kMost + 1> table{};
 
   bool parse(const nlmsghdr* header, int family_header) {
-    return nlmsg_parse(const_cast<nlmsghdr*>(header), family_header, table.data(), Max, nullptr) >= 0;
+    return nlmsg_parse(const_cast<nlmsghdr*>(header), family_header, table.data(), max, nullptr) >= 0;
   }
   bool parse(const nlattr* nest) {
-    return nla_parse_nested(table.data(), Max, const_cast<nlattr*>(nest), nullptr) >= 0;
+    return nla_parse_nested(table.data(), max, const_cast<nlattr*>(nest), nullptr) >= 0;
   }
   const nlattr* operator[](int attribute) const { return table[static_cast<std::size_t>(attribute)]; }
   bool has(int attribute, int bytes) const {
@@ -66,15 +68,14 @@ bool has_header(const nlmsghdr* header, std::size_t bytes) {
 }
 
 bool automatic_link_local(const nlattr* af_spec) {
-  Attributes<AF_INET6> families;
+  Attributes families(AF_INET6);
   if (af_spec == nullptr || !families.parse(af_spec) || families[AF_INET6] == nullptr) return true;
-  Attributes<IFLA_INET6_MAX> inet6;
+  Attributes inet6(IFLA_INET6_MAX);
   if (!inet6.parse(families[AF_INET6])) return true;
   return inet6.u8(IFLA_INET6_ADDR_GEN_MODE).value_or(0) != kAddrGenModeNone;
 }
 
-template <int Max>
-std::optional<IpAddress> gateway_of(const Attributes<Max>& attributes) {
+std::optional<IpAddress> gateway_of(const Attributes& attributes) {
   if (auto gateway = address_from(attributes[RTA_GATEWAY])) return gateway;
   const auto* via = attributes[RTA_VIA];  // struct rtvia: u16 family, address
   if (via == nullptr || nla_len(via) < 2) return std::nullopt;
@@ -88,7 +89,7 @@ bool decode_multipath(const nlattr* multipath, std::vector<NextHop>& hops) {
   while (left >= sizeof(rtnexthop)) {
     const auto* entry = reinterpret_cast<const rtnexthop*>(p);
     if (entry->rtnh_len < sizeof(rtnexthop) || entry->rtnh_len > left) return false;
-    Attributes<RTA_MAX> attributes;
+    Attributes attributes(RTA_MAX);
     auto* first = reinterpret_cast<nlattr*>(const_cast<char*>(p + sizeof(rtnexthop)));
     const int length = static_cast<int>(entry->rtnh_len - sizeof(rtnexthop));
     if (nla_parse(attributes.table.data(), RTA_MAX, first, length, nullptr) < 0) return false;
@@ -125,13 +126,13 @@ std::optional<Prefix> destination_of(const rtmsg& header, const nlattr* attribut
 std::optional<ActualLink> decode_link(const nlmsghdr* header) {
   if (header->nlmsg_type != RTM_NEWLINK || !has_header(header, sizeof(ifinfomsg))) return std::nullopt;
   const auto* info = static_cast<const ifinfomsg*>(nlmsg_data(header));
-  Attributes<IFLA_MAX + 16> attributes;
+  Attributes attributes(IFLA_MAX + 16);
   if (!attributes.parse(header, sizeof(ifinfomsg))) return std::nullopt;
   ActualLink link;
   link.ifindex = static_cast<Ifindex>(info->ifi_index);
   link.name = attributes.string(IFLA_IFNAME);
   if (attributes[IFLA_LINKINFO] != nullptr) {
-    Attributes<IFLA_INFO_MAX> linkinfo;
+    Attributes linkinfo(IFLA_INFO_MAX);
     if (linkinfo.parse(attributes[IFLA_LINKINFO])) link.kind = linkinfo.string(IFLA_INFO_KIND);
   }
   link.mtu = Mtu{attributes.u32(IFLA_MTU).value_or(0)};
@@ -149,7 +150,7 @@ std::optional<ActualAddress> decode_address(const nlmsghdr* header) {
   if (header->nlmsg_type != RTM_NEWADDR || !has_header(header, sizeof(ifaddrmsg))) return std::nullopt;
   const auto* info = static_cast<const ifaddrmsg*>(nlmsg_data(header));
   if (info->ifa_family != AF_INET && info->ifa_family != AF_INET6) return std::nullopt;
-  Attributes<IFA_MAX> attributes;
+  Attributes attributes(IFA_MAX);
   if (!attributes.parse(header, sizeof(ifaddrmsg))) return std::nullopt;
   const auto peer = address_from(attributes[IFA_ADDRESS]);
   const auto local = address_from(attributes[IFA_LOCAL]);  // IPv6 has none unless it is point-to-point
@@ -166,7 +167,7 @@ std::optional<Route> decode_route(const nlmsghdr* header) {
   if (info->rtm_family != AF_INET && info->rtm_family != AF_INET6) return std::nullopt;
   if (!is_route_kind(info->rtm_type) || (info->rtm_flags & RTM_F_CLONED) != 0) return std::nullopt;
   if (info->rtm_src_len != 0 || info->rtm_tos != 0) return std::nullopt;
-  Attributes<RTA_MAX> attributes;
+  Attributes attributes(RTA_MAX);
   if (!attributes.parse(header, sizeof(rtmsg)) || attributes[RTA_ENCAP] != nullptr) return std::nullopt;
   Route route;
   const auto destination = destination_of(*info, attributes[RTA_DST]);
@@ -191,7 +192,7 @@ std::optional<Rule> decode_rule(const nlmsghdr* header) {
   if (header->nlmsg_type != RTM_NEWRULE || !has_header(header, sizeof(fib_rule_hdr))) return std::nullopt;
   const auto* info = static_cast<const fib_rule_hdr*>(nlmsg_data(header));
   if (info->family != AF_INET && info->family != AF_INET6) return std::nullopt;
-  Attributes<FRA_MAX> attributes;
+  Attributes attributes(FRA_MAX);
   if (!attributes.parse(header, sizeof(fib_rule_hdr))) return std::nullopt;
   Rule rule;
   rule.family = info->family == AF_INET ? Family::kV4 : Family::kV6;

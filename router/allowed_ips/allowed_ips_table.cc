@@ -21,15 +21,19 @@ RouteTarget AllowedIpsRoot::lookup(const std::uint8_t* address, Family family) c
 AllowedIpsTable::AllowedIpsTable(QuiescentDomain& domain)
     : domain_(domain), pool_(std::make_shared<TriePool>()), root_(nullptr) {
 #if defined(__x86_64__)
-  if (!__builtin_cpu_supports("popcnt")) throw std::runtime_error("this CPU has no POPCNT instruction: x86-64-v2 is needed");
+  if (!__builtin_cpu_supports("popcnt"))
+    throw std::runtime_error("this CPU has no POPCNT instruction: x86-64-v2 is needed");
 #endif
   root_.store(new PublishedRoot(TrieRoots()), std::memory_order_release);
 }
 
-AllowedIpsTable::~AllowedIpsTable() { delete &published(); }
+AllowedIpsTable::~AllowedIpsTable() {
+  delete &published();
+}
 
 const PublishedRoot& AllowedIpsTable::published() const {
-  return static_cast<const PublishedRoot&>(*root_.load(std::memory_order_relaxed));  // the owner wrote it itself
+  return static_cast<const PublishedRoot&>(
+      *root_.load(std::memory_order_relaxed));  // the owner wrote it itself
 }
 
 void AllowedIpsTable::apply(std::span<const AllowedIpsUpdate> updates) {
@@ -67,7 +71,9 @@ RouteTarget AllowedIpsTable::exact(const Prefix& prefix) const {
   return trie_exact(published().roots.of(prefix.family()), TrieKey::of(prefix), prefix.length());
 }
 
-std::size_t AllowedIpsTable::memory_bytes() const { return pool_->memory_bytes() + sizeof(PublishedRoot); }
+std::size_t AllowedIpsTable::memory_bytes() const {
+  return pool_->memory_bytes() + sizeof(PublishedRoot);
+}
 
 void AllowedIpsTable::for_each(const std::function<void(const Prefix&, RouteTarget)>& fn) const {
   const TrieRoots& roots = published().roots;

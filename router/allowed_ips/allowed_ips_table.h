@@ -1,8 +1,8 @@
 // Allowed-IPs: longest-prefix match from an address to a next-hop group, IPv4 and IPv6, for 10^6 prefixes.
 //
-// One owner thread changes the table in batches; any number of workers look up without a lock. A batch copies what it
-// touches, publishes one new root and gives what it replaced to a QuiescentDomain; memory of replaced parts is used
-// again by later batches. The tables never shrink their memory before they are destroyed.
+// One owner thread changes the table in batches; any number of workers look up without a lock. A batch copies
+// what it touches, publishes one new root and gives what it replaced to a QuiescentDomain; memory of replaced
+// parts is used again by later batches. The tables never shrink their memory before they are destroyed.
 #pragma once
 
 #include <atomic>
@@ -24,9 +24,12 @@ struct PublishedRoot;
 // One immutable state of the table. A worker that got it may use it until its next quiescent state.
 class AllowedIpsRoot {
  public:
-  // The longest match, or kNone. `address` is in network order: 4 or 16 bytes, any alignment. No allocation, no lock.
+  // The longest match, or kNone. `address` is in network order: 4 or 16 bytes, any alignment. No allocation,
+  // no lock.
   RouteTarget lookup(const std::uint8_t* address, Family family) const noexcept;
-  RouteTarget lookup(const IpAddress& address) const noexcept { return lookup(address.data(), address.family()); }
+  RouteTarget lookup(const IpAddress& address) const noexcept {
+    return lookup(address.data(), address.family());
+  }
 
   AllowedIpsRoot(const AllowedIpsRoot&) = delete;
   AllowedIpsRoot& operator=(const AllowedIpsRoot&) = delete;
@@ -41,9 +44,9 @@ struct AllowedIpsUpdate {
   RouteTarget target = kNone;  // kNone removes the prefix; removing what is not there changes nothing
 };
 
-// Everything but root() belongs to the owner thread. Destroy it after the workers have stopped; the domain may go before
-// or after it. Errors: std::bad_alloc out of apply(), which then leaves the table as it was to readers and owner;
-// std::runtime_error out of the constructor on an x86-64 CPU without POPCNT (before 2009).
+// Everything but root() belongs to the owner thread. Destroy it after the workers have stopped; the domain
+// may go before or after it. Errors: std::bad_alloc out of apply(), which then leaves the table as it was to
+// readers and owner; std::runtime_error out of the constructor on an x86-64 CPU without POPCNT (before 2009).
 class AllowedIpsTable {
  public:
   explicit AllowedIpsTable(QuiescentDomain& domain);

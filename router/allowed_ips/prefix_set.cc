@@ -32,8 +32,9 @@ PrefixSet::PrefixSet(std::span<const Prefix> prefixes) {
 // Prefixes nest or are disjoint: after sorting, what ends inside the range before it is covered by it.
 template <class Address>
 void PrefixSet::merge(std::vector<Range<Address>>& ranges) {
-  std::sort(ranges.begin(), ranges.end(),
-            [](const auto& a, const auto& b) { return a.first != b.first ? a.first < b.first : a.last > b.last; });
+  std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first < b.first : a.last > b.last;
+  });
   std::size_t kept = 0;
   for (const auto& range : ranges) {
     if (kept != 0 && range.last <= ranges[kept - 1].last) continue;
@@ -45,8 +46,9 @@ void PrefixSet::merge(std::vector<Range<Address>>& ranges) {
 
 template <class Address>
 bool PrefixSet::covered(const std::vector<Range<Address>>& ranges, const Address& address) noexcept {
-  const auto after = std::upper_bound(ranges.begin(), ranges.end(), address,
-                                      [](const Address& a, const Range<Address>& range) { return a < range.first; });
+  const auto after =
+      std::upper_bound(ranges.begin(), ranges.end(), address,
+                       [](const Address& a, const Range<Address>& range) { return a < range.first; });
   return after != ranges.begin() && address <= std::prev(after)->last;
 }
 

@@ -1,7 +1,7 @@
 // An immutable set of prefixes that answers only "is this address covered": a peer's source ceiling.
 //
-// Built once into sorted, disjoint address ranges; a lookup is a binary search. Ceilings are a few prefixes long, where
-// this is a handful of comparisons in one cache line; it stays under 20 steps for 10^6.
+// Built once into sorted, disjoint address ranges; a lookup is a binary search. Ceilings are a few prefixes
+// long, where this is a handful of comparisons in one cache line; it stays under 20 steps for 10^6.
 #pragma once
 
 #include <compare>
@@ -22,7 +22,9 @@ class PrefixSet {
 
   // `address` in network order: 4 or 16 bytes, any alignment. No allocation, no lock.
   bool contains(const std::uint8_t* address, Family family) const noexcept;
-  bool contains(const IpAddress& address) const noexcept { return contains(address.data(), address.family()); }
+  bool contains(const IpAddress& address) const noexcept {
+    return contains(address.data(), address.family());
+  }
   bool empty() const { return v4_.empty() && v6_.empty(); }
   std::size_t memory_bytes() const;
 

@@ -17,10 +17,14 @@ constexpr std::array<std::uint64_t, 64> kCovering = [] {
   return masks;
 }();
 
-constexpr std::uint64_t bit(unsigned index) { return std::uint64_t{1} << index; }
+constexpr std::uint64_t bit(unsigned index) {
+  return std::uint64_t{1} << index;
+}
 
 // The heap position of a prefix that ends `length` (0..5) bits into the chunk.
-unsigned position_of(unsigned chunk, unsigned length) { return 1U << length | chunk >> (6 - length); }
+unsigned position_of(unsigned chunk, unsigned length) {
+  return 1U << length | chunk >> (6 - length);
+}
 
 bool path_matches(const TrieNode& node, const TrieKey& key) {
   const unsigned skipped = node.skipped();
@@ -57,9 +61,10 @@ void put_chunk(std::array<std::uint8_t, 16>& address, unsigned depth, unsigned c
   }
 }
 
-// Preorder over the heap positions is the order of addresses, shorter prefixes first; a position past 63 is a child.
-void walk_position(const TrieNode& node, unsigned position, std::array<std::uint8_t, 16>& address, unsigned depth,
-                   Family family, const std::function<void(const Prefix&, RouteTarget)>& fn) {
+// Preorder over the heap positions is the order of addresses, shorter prefixes first; a position past 63 is a
+// child.
+void walk_position(const TrieNode& node, unsigned position, std::array<std::uint8_t, 16>& address,
+                   unsigned depth, Family family, const std::function<void(const Prefix&, RouteTarget)>& fn) {
   if (position >= 64) {
     const unsigned chunk = position - 64;
     if ((node.external & bit(chunk)) == 0) return;
@@ -67,7 +72,8 @@ void walk_position(const TrieNode& node, unsigned position, std::array<std::uint
     walk(node.child_array()[node.child_rank(chunk)], address, depth + 6, family, fn);
     return;
   }
-  if (((node.internal & kBelow[position].internal) | (node.external & kBelow[position].external)) == 0) return;
+  if (((node.internal & kBelow[position].internal) | (node.external & kBelow[position].external)) == 0)
+    return;
   if ((node.internal & bit(position)) != 0) {
     const auto length = static_cast<unsigned>(std::bit_width(position)) - 1;
     put_chunk(address, depth, (position ^ 1U << length) << (6 - length));
@@ -128,7 +134,8 @@ RouteTarget trie_exact(const TrieNode& root, TrieKey key, unsigned length) {
   }
 }
 
-void trie_for_each(const TrieNode& root, Family family, const std::function<void(const Prefix&, RouteTarget)>& fn) {
+void trie_for_each(const TrieNode& root, Family family,
+                   const std::function<void(const Prefix&, RouteTarget)>& fn) {
   std::array<std::uint8_t, 16> address{};
   walk(root, address, 0, family, fn);
 }

@@ -1,13 +1,14 @@
 // The trie behind the allowed-IPs table: a tree bitmap of 6-bit strides with skipped chains, copied on write.
 //
-// Source: Eatherton, Varghese, Dittia: "Tree Bitmap" (2004). A node covers 6 address bits. `internal` has a bit for
-// each prefix of 0..5 bits that ends in the node, numbered like a heap (1 << length | bits), so that the longest match is
-// the highest bit; `external` has a bit for each of 64 children. Children (side by side) and targets share one block.
-// A chain of up to 10 nodes without prefixes and with one child each is skipped: `path` holds its 6-bit chunks,
-// left-aligned, and their number in the low 4 bits. Nothing is leaf-pushed: a prefix is one bit and one target.
+// Source: Eatherton, Varghese, Dittia: "Tree Bitmap" (2004). A node covers 6 address bits. `internal` has a
+// bit for each prefix of 0..5 bits that ends in the node, numbered like a heap (1 << length | bits), so that
+// the longest match is the highest bit; `external` has a bit for each of 64 children. Children (side by side)
+// and targets share one block. A chain of up to 10 nodes without prefixes and with one child each is skipped:
+// `path` holds its 6-bit chunks, left-aligned, and their number in the low 4 bits. Nothing is leaf-pushed: a
+// prefix is one bit and one target.
 //
-// A published block never changes; what a batch has made itself (it has the batch's generation) is changed in place.
-// For the sources of this folder only. Owner thread, except lookup on a published root.
+// A published block never changes; what a batch has made itself (it has the batch's generation) is changed in
+// place. For the sources of this folder only. Owner thread, except lookup on a published root.
 #pragma once
 
 #include <bit>
@@ -86,10 +87,11 @@ struct TrieRoots {
 
 RouteTarget trie_lookup(const TrieNode& root, TrieKey key) noexcept;  // the longest match, or kNone
 RouteTarget trie_exact(const TrieNode& root, TrieKey key, unsigned length);
-void trie_for_each(const TrieNode& root, Family family, const std::function<void(const Prefix&, RouteTarget)>& fn);
+void trie_for_each(const TrieNode& root, Family family,
+                   const std::function<void(const Prefix&, RouteTarget)>& fn);
 
-// One batch of changes. Blocks of earlier generations that the batch replaced are collected in retired(). Where it
-// throws, the roots of before are valid still; what the batch had taken from the pool stays taken.
+// One batch of changes. Blocks of earlier generations that the batch replaced are collected in retired().
+// Where it throws, the roots of before are valid still; what the batch had taken from the pool stays taken.
 class TrieEditor {
  public:
   TrieEditor(TriePool& pool, std::uint64_t generation) : pool_(pool), generation_(generation) {}

@@ -17,7 +17,8 @@ struct RouteTarget {
   friend constexpr auto operator<=>(RouteTarget, RouteTarget) = default;
 };
 
-inline constexpr RouteTarget kNone{0xffffffff};     // no prefix covers the address
-inline constexpr RouteTarget kDiscard{0xfffffffe};  // routed but refused: drop, never fall through to a shorter prefix
+inline constexpr RouteTarget kNone{0xffffffff};  // no prefix covers the address
+inline constexpr RouteTarget kDiscard{
+    0xfffffffe};  // routed but refused: drop, never fall through to a shorter prefix
 
 }  // namespace greywire

@@ -8,9 +8,13 @@ namespace greywire {
 
 namespace {
 
-constexpr std::uint64_t bit(unsigned index) { return std::uint64_t{1} << index; }
+constexpr std::uint64_t bit(unsigned index) {
+  return std::uint64_t{1} << index;
+}
 
-unsigned position_of(unsigned chunk, unsigned length) { return 1U << length | chunk >> (6 - length); }
+unsigned position_of(unsigned chunk, unsigned length) {
+  return 1U << length | chunk >> (6 - length);
+}
 
 std::uint64_t make_path(std::uint64_t chunks, unsigned count) {
   return count == 0 ? 0 : (chunks & ~std::uint64_t{0} << (64 - 6 * count)) | count;
@@ -26,7 +30,9 @@ std::size_t generation_offset(const TrieNode& shape) {
   return shape.children() * sizeof(TrieNode) + shape.targets() * sizeof(RouteTarget);
 }
 
-std::size_t block_size(const TrieNode& shape) { return generation_offset(shape) + sizeof(std::uint64_t); }
+std::size_t block_size(const TrieNode& shape) {
+  return generation_offset(shape) + sizeof(std::uint64_t);
+}
 
 }  // namespace
 
@@ -50,8 +56,8 @@ void TrieEditor::drop(const TrieNode& shape) {
     retired_.push_back(block);
 }
 
-// The node gets room for the prefixes of `internal` and the children of `external`. What was there is kept; what is
-// new is empty or kNone, for the caller to fill.
+// The node gets room for the prefixes of `internal` and the children of `external`. What was there is kept;
+// what is new is empty or kNone, for the caller to fill.
 void TrieEditor::rebuild(TrieNode& node, std::uint64_t internal, std::uint64_t external) {
   const TrieNode old = node;
   TrieNode fresh;
@@ -138,7 +144,8 @@ void TrieEditor::set(TrieNode& root, TrieKey key, unsigned length, RouteTarget t
     } else {
       make_writable(*node);
       node = node->child_array() + node->child_rank(chunk);
-      passed = std::min({node->skipped(), length / 6, static_cast<unsigned>(std::countl_zero(key.high ^ node->path)) / 6});
+      passed = std::min(
+          {node->skipped(), length / 6, static_cast<unsigned>(std::countl_zero(key.high ^ node->path)) / 6});
       if (passed < node->skipped()) split(*node, passed);
     }
     key.consume_chunks(passed);

@@ -10,7 +10,9 @@ namespace {
 constexpr std::size_t kLargestChunk = std::size_t{1} << 20;
 constexpr std::align_val_t kAlignment{64};
 
-constexpr std::size_t steps_of(std::size_t size) { return (size + TriePool::kStep - 1) / TriePool::kStep; }
+constexpr std::size_t steps_of(std::size_t size) {
+  return (size + TriePool::kStep - 1) / TriePool::kStep;
+}
 
 }  // namespace
 

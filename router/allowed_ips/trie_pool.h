@@ -1,7 +1,8 @@
-// Memory for the blocks of a trie: free lists by size in steps of 32 bytes over chunks that grow from 4 KiB to 1 MiB.
+// Memory for the blocks of a trie: free lists by size in steps of 32 bytes over chunks that grow from 4 KiB
+// to 1 MiB.
 //
-// A block goes back to the free list of its size; chunks are freed together with the pool, so nothing has to walk
-// a trie to destroy it. One owner thread. Errors: std::bad_alloc.
+// A block goes back to the free list of its size; chunks are freed together with the pool, so nothing has to
+// walk a trie to destroy it. One owner thread. Errors: std::bad_alloc.
 #pragma once
 
 #include <array>
@@ -18,8 +19,9 @@ struct TrieBlock {
 
 class TriePool {
  public:
-  static constexpr std::size_t kStep = 32;           // bytes, and the alignment of every block
-  static constexpr std::size_t kLargest = 75 * kStep;  // 64 children, 63 targets and a generation: 2,308 bytes
+  static constexpr std::size_t kStep = 32;  // bytes, and the alignment of every block
+  static constexpr std::size_t kLargest =
+      75 * kStep;  // 64 children, 63 targets and a generation: 2,308 bytes
 
   TriePool() = default;
   ~TriePool();

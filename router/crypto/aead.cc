@@ -20,7 +20,8 @@ constexpr int kRounds = 12;  // of each size: some 3 ms altogether for the slowe
 constexpr int kBatchesARound = 2;
 
 // The best of several rounds, so that a moment in which the CPU was taken away does not decide.
-Clock::duration time_of(Aead& aead, const SymmetricKey& key, std::span<std::uint8_t> memory, std::uint32_t size) {
+Clock::duration time_of(Aead& aead, const SymmetricKey& key, std::span<std::uint8_t> memory,
+                        std::uint32_t size) {
   std::array<SealJob, kBatch> jobs;
   std::uint64_t counter = 0;
   auto best = Clock::duration::max();

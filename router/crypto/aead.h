@@ -1,9 +1,10 @@
-// ChaCha20-Poly1305 (RFC 8439 §2.8) of transport data, over batches: empty AAD, nonce = 4 zero bytes and the counter,
-// little-endian (whitepaper §5.4.6). Counters are the caller's: one counter is sealed under one key once.
+// ChaCha20-Poly1305 (RFC 8439 §2.8) of transport data, over batches: empty AAD, nonce = 4 zero bytes and the
+// counter, little-endian (whitepaper §5.4.6). Counters are the caller's: one counter is sealed under one key
+// once.
 //
-// An Aead holds the contexts of its provider and belongs to one thread (making one allocates, using one does not).
-// Nothing of a key stays in it after a call beyond what the provider keeps in its context, and that is wiped at destruction.
-// Nothing fails but authentication.
+// An Aead holds the contexts of its provider and belongs to one thread (making one allocates, using one does
+// not). Nothing of a key stays in it after a call beyond what the provider keeps in its context, and that is
+// wiped at destruction. Nothing fails but authentication.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,8 @@ namespace greywire {
 
 inline constexpr std::size_t kTagSize = 16;  // bytes
 
-// `size` bytes of plaintext at `in` (0 is allowed: a keepalive) become `size` bytes of ciphertext at `out` and the tag
-// at `out + size`. `in` equals `out`, or the two do not overlap. Any alignment.
+// `size` bytes of plaintext at `in` (0 is allowed: a keepalive) become `size` bytes of ciphertext at `out`
+// and the tag at `out + size`. `in` equals `out`, or the two do not overlap. Any alignment.
 struct SealJob {
   std::uint64_t counter = 0;
   const std::uint8_t* in = nullptr;
@@ -28,8 +29,8 @@ struct SealJob {
   std::uint32_t size = 0;
 };
 
-// `size` bytes of ciphertext at `in` with the tag at `in + size` become `size` bytes of plaintext at `out`. Where the tag
-// is wrong, `ok` is false and the `size` bytes at `out` are zeros. The same rule about overlap.
+// `size` bytes of ciphertext at `in` with the tag at `in + size` become `size` bytes of plaintext at `out`.
+// Where the tag is wrong, `ok` is false and the `size` bytes at `out` are zeros. The same rule about overlap.
 struct OpenJob {
   std::uint64_t counter = 0;
   const std::uint8_t* in = nullptr;

@@ -34,8 +34,9 @@ MultiBuffer make_multi_buffer() {
   return owned;
 }
 
-// The job interface: for ChaCha20-Poly1305 a job is done when it is submitted, by code that takes a packet in one go.
-// The interface with INIT, UPDATE and FINALIZE is the one for scattered buffers and takes nearly twice the time.
+// The job interface: for ChaCha20-Poly1305 a job is done when it is submitted, by code that takes a packet in
+// one go. The interface with INIT, UPDATE and FINALIZE is the one for scattered buffers and takes nearly
+// twice the time.
 class IpsecMbAead final : public Aead {
  public:
   IpsecMbAead() : multi_buffer_(make_multi_buffer()) {}
@@ -67,8 +68,8 @@ class IpsecMbAead final : public Aead {
  private:
   using Nonce = std::array<std::uint8_t, 12>;
 
-  bool run(const SymmetricKey& key, const Nonce& nonce, const std::uint8_t* in, std::uint8_t* out, std::uint32_t size,
-           std::uint8_t* tag, IMB_CIPHER_DIRECTION direction) {
+  bool run(const SymmetricKey& key, const Nonce& nonce, const std::uint8_t* in, std::uint8_t* out,
+           std::uint32_t size, std::uint8_t* tag, IMB_CIPHER_DIRECTION direction) {
     IMB_JOB* job = IMB_GET_NEXT_JOB(multi_buffer_.get());
     job->enc_keys = key.data();
     job->dec_keys = key.data();
@@ -108,7 +109,9 @@ bool ipsec_mb_available() {
   }
 }
 
-std::unique_ptr<Aead> make_ipsec_mb_aead() { return std::make_unique<IpsecMbAead>(); }
+std::unique_ptr<Aead> make_ipsec_mb_aead() {
+  return std::make_unique<IpsecMbAead>();
+}
 
 }  // namespace greywire
 
@@ -118,9 +121,13 @@ std::unique_ptr<Aead> make_ipsec_mb_aead() { return std::make_unique<IpsecMbAead
 
 namespace greywire {
 
-bool ipsec_mb_available() { return false; }
+bool ipsec_mb_available() {
+  return false;
+}
 
-std::unique_ptr<Aead> make_ipsec_mb_aead() { throw std::runtime_error("built without intel-ipsec-mb"); }
+std::unique_ptr<Aead> make_ipsec_mb_aead() {
+  throw std::runtime_error("built without intel-ipsec-mb");
+}
 
 }  // namespace greywire
 

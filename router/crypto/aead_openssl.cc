@@ -15,8 +15,8 @@ struct ContextDeleter {
 };
 using Context = std::unique_ptr<EVP_CIPHER_CTX, ContextDeleter>;
 
-// One context a direction: turning one round costs more than keeping two. The key goes in once a batch, the nonce
-// a packet.
+// One context a direction: turning one round costs more than keeping two. The key goes in once a batch, the
+// nonce a packet.
 class OpenSslAead final : public Aead {
  public:
   OpenSslAead() : seal_(make_context(1)), open_(make_context(0)) {}
@@ -45,7 +45,8 @@ class OpenSslAead final : public Aead {
   void open(const SymmetricKey& key, std::span<OpenJob> jobs) override {
     Nonce nonce{};
     EVP_CIPHER_CTX* context = open_.get();
-    const bool keyed = jobs.empty() || EVP_DecryptInit_ex2(context, nullptr, key.data(), nullptr, nullptr) == 1;
+    const bool keyed =
+        jobs.empty() || EVP_DecryptInit_ex2(context, nullptr, key.data(), nullptr, nullptr) == 1;
     for (OpenJob& job : jobs) {
       store_le64(nonce.data() + 4, job.counter);
       std::array<std::uint8_t, kTagSize> tag;
@@ -87,6 +88,8 @@ class OpenSslAead final : public Aead {
 
 }  // namespace
 
-std::unique_ptr<Aead> make_openssl_aead() { return std::make_unique<OpenSslAead>(); }
+std::unique_ptr<Aead> make_openssl_aead() {
+  return std::make_unique<OpenSslAead>();
+}
 
 }  // namespace greywire

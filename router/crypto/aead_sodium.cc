@@ -16,8 +16,8 @@ class SodiumAead final : public Aead {
     std::array<std::uint8_t, 12> nonce{};
     for (const SealJob& job : jobs) {
       store_le64(nonce.data() + 4, job.counter);
-      crypto_aead_chacha20poly1305_ietf_encrypt(job.out, nullptr, job.in, job.size, nullptr, 0, nullptr, nonce.data(),
-                                                key.data());
+      crypto_aead_chacha20poly1305_ietf_encrypt(job.out, nullptr, job.in, job.size, nullptr, 0, nullptr,
+                                                nonce.data(), key.data());
     }
   }
 
@@ -25,8 +25,9 @@ class SodiumAead final : public Aead {
     std::array<std::uint8_t, 12> nonce{};
     for (OpenJob& job : jobs) {
       store_le64(nonce.data() + 4, job.counter);
-      job.ok = crypto_aead_chacha20poly1305_ietf_decrypt(job.out, nullptr, nullptr, job.in, job.size + kTagSize,
-                                                         nullptr, 0, nonce.data(), key.data()) == 0;
+      job.ok =
+          crypto_aead_chacha20poly1305_ietf_decrypt(job.out, nullptr, nullptr, job.in, job.size + kTagSize,
+                                                    nullptr, 0, nonce.data(), key.data()) == 0;
       if (!job.ok && job.size != 0) wipe(job.out, job.size);
     }
   }

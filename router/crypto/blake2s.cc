@@ -13,12 +13,16 @@ namespace {
 // RFC 7693 §2.6 and §2.7.
 constexpr std::array<std::uint32_t, 8> kIv = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                               0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-constexpr std::uint8_t kSigma[10][16] = {
-    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
-    {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4}, {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
-    {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13}, {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
-    {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11}, {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
-    {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5}, {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0}};
+constexpr std::uint8_t kSigma[10][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+                                         {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
+                                         {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4},
+                                         {7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
+                                         {9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13},
+                                         {2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
+                                         {12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11},
+                                         {13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
+                                         {6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5},
+                                         {10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0}};
 
 using Words = std::uint32_t[16];
 
@@ -50,7 +54,8 @@ inline void round(Words& v, const Words& m) {
 }  // namespace
 
 Blake2s::Blake2s(std::size_t output_size, std::span<const std::uint8_t> key)
-    : state_(kIv), output_size_(static_cast<std::uint32_t>(std::clamp<std::size_t>(output_size, 1, kBlake2sHashSize))) {
+    : state_(kIv),
+      output_size_(static_cast<std::uint32_t>(std::clamp<std::size_t>(output_size, 1, kBlake2sHashSize))) {
   key = key.first(std::min(key.size(), kBlake2sHashSize));
   // The parameter block of RFC 7693 §2.5: digest length, key length, fanout 1, depth 1.
   state_[0] ^= 0x01010000 ^ static_cast<std::uint32_t>(key.size() << 8) ^ output_size_;
@@ -112,7 +117,8 @@ void Blake2s::finish(std::span<std::uint8_t> out) {
   clear();
 }
 
-Hash blake2s_hash(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b, std::span<const std::uint8_t> c) {
+Hash blake2s_hash(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b,
+                  std::span<const std::uint8_t> c) {
   Hash hash;
   Blake2s().update(a).update(b).update(c).finish(hash);
   return hash;
@@ -184,7 +190,8 @@ void kdf1(KdfOutput t1, std::span<const std::uint8_t> key, std::span<const std::
   kdf<1>({t1}, key, input);
 }
 
-void kdf2(KdfOutput t1, KdfOutput t2, std::span<const std::uint8_t> key, std::span<const std::uint8_t> input) {
+void kdf2(KdfOutput t1, KdfOutput t2, std::span<const std::uint8_t> key,
+          std::span<const std::uint8_t> input) {
   kdf<2>({t1, t2}, key, input);
 }
 

@@ -1,9 +1,10 @@
-// BLAKE2s (RFC 7693) plain, keyed and incremental, HMAC-BLAKE2s (RFC 2104) and the HKDF of WireGuard (whitepaper
-// §5.4: HASH, MAC, HMAC, KDFn). Everything that saw a secret is wiped. Any thread; no allocation; nothing fails.
+// BLAKE2s (RFC 7693) plain, keyed and incremental, HMAC-BLAKE2s (RFC 2104) and the HKDF of WireGuard
+// (whitepaper §5.4: HASH, MAC, HMAC, KDFn). Everything that saw a secret is wiped. Any thread; no allocation;
+// nothing fails.
 //
-// The implementation is our own, portable and small: libsodium has only BLAKE2b, and OpenSSL 3 has BLAKE2s unkeyed with
-// an allocation and a provider lookup a digest. The mac1 of a forged
-// initiation must be cheaper than receiving it: keep a keyed Blake2s and copy it, then the key's block is already done.
+// The implementation is our own, portable and small: libsodium has only BLAKE2b, and OpenSSL 3 has BLAKE2s
+// unkeyed with an allocation and a provider lookup a digest. The mac1 of a forged initiation must be cheaper
+// than receiving it: keep a keyed Blake2s and copy it, then the key's block is already done.
 #pragma once
 
 #include <array>
@@ -55,7 +56,8 @@ Mac blake2s_mac16(std::span<const std::uint8_t> key, std::span<const std::uint8_
 // HMAC with BLAKE2s-256. A key over 64 bytes is hashed first.
 Hash hmac_blake2s(std::span<const std::uint8_t> key, std::span<const std::uint8_t> input);
 
-// KDFn(key, input): n outputs of 32 bytes. Outputs may be the memory of `key` or `input`: they are written last.
+// KDFn(key, input): n outputs of 32 bytes. Outputs may be the memory of `key` or `input`: they are written
+// last.
 using KdfOutput = std::span<std::uint8_t, kBlake2sHashSize>;
 void kdf1(KdfOutput t1, std::span<const std::uint8_t> key, std::span<const std::uint8_t> input);
 void kdf2(KdfOutput t1, KdfOutput t2, std::span<const std::uint8_t> key, std::span<const std::uint8_t> input);

@@ -9,7 +9,8 @@
 namespace greywire {
 
 // False at once where the sizes differ: sizes are public.
-[[nodiscard]] inline bool constant_time_equal(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
+[[nodiscard]] inline bool constant_time_equal(std::span<const std::uint8_t> a,
+                                              std::span<const std::uint8_t> b) {
   return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 

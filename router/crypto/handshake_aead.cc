@@ -37,19 +37,20 @@ bool aead_open(std::span<std::uint8_t> out, KeySpan key, Nonce nonce, std::span<
                std::span<const std::uint8_t> additional) {
   if (in.size() < kTagSize || out.size() != in.size() - kTagSize) return give_up(out);
   sodium_ready();
-  if (crypto_aead_chacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, in.data(), in.size(), additional.data(),
-                                                additional.size(), nonce.data(), key.data()) == 0)
+  if (crypto_aead_chacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, in.data(), in.size(),
+                                                additional.data(), additional.size(), nonce.data(),
+                                                key.data()) == 0)
     return true;
   return give_up(out);
 }
 
-bool aead_seal(std::span<std::uint8_t> out, KeySpan key, std::uint64_t counter, std::span<const std::uint8_t> in,
-               std::span<const std::uint8_t> additional) {
+bool aead_seal(std::span<std::uint8_t> out, KeySpan key, std::uint64_t counter,
+               std::span<const std::uint8_t> in, std::span<const std::uint8_t> additional) {
   return aead_seal(out, key, Nonce(counter_nonce(counter)), in, additional);
 }
 
-bool aead_open(std::span<std::uint8_t> out, KeySpan key, std::uint64_t counter, std::span<const std::uint8_t> in,
-               std::span<const std::uint8_t> additional) {
+bool aead_open(std::span<std::uint8_t> out, KeySpan key, std::uint64_t counter,
+               std::span<const std::uint8_t> in, std::span<const std::uint8_t> additional) {
   return aead_open(out, key, Nonce(counter_nonce(counter)), in, additional);
 }
 
@@ -66,8 +67,9 @@ bool xaead_open(std::span<std::uint8_t> out, KeySpan key, XNonce nonce, std::spa
                 std::span<const std::uint8_t> additional) {
   if (in.size() < kTagSize || out.size() != in.size() - kTagSize) return give_up(out);
   sodium_ready();
-  if (crypto_aead_xchacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, in.data(), in.size(), additional.data(),
-                                                 additional.size(), nonce.data(), key.data()) == 0)
+  if (crypto_aead_xchacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, in.data(), in.size(),
+                                                 additional.data(), additional.size(), nonce.data(),
+                                                 key.data()) == 0)
     return true;
   return give_up(out);
 }

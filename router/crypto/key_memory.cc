@@ -9,7 +9,8 @@
 namespace greywire {
 
 KeyMemory::KeyMemory(std::size_t slot_bytes)
-    : slot_bytes_((std::max<std::size_t>(slot_bytes, 1) + kSlotAlignment - 1) / kSlotAlignment * kSlotAlignment) {
+    : slot_bytes_((std::max<std::size_t>(slot_bytes, 1) + kSlotAlignment - 1) / kSlotAlignment *
+                  kSlotAlignment) {
   if (slot_bytes_ > kSlabBytes) throw std::bad_alloc();
 }
 

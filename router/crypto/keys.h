@@ -1,12 +1,12 @@
 // Key types. All are 32 bytes and none converts into another; an all-zero key means "none".
 //
-// Secret keys wipe themselves when they are destroyed, assigned over or moved from, compare in constant time, and
-// turn into text only through functions that say so. They may be copied: configuration and status need it.
-// The strings that reveal_*() return are ordinary memory; whoever asks for one wipes it.
+// Secret keys wipe themselves when they are destroyed, assigned over or moved from, compare in constant time,
+// and turn into text only through functions that say so. They may be copied: configuration and status need
+// it. The strings that reveal_*() return are ordinary memory; whoever asks for one wipes it.
 //
-// Text forms: base64 as `wg` prints it (44 characters, RFC 4648 §4, padded) and 64 hexadecimal digits (either case)
-// as the cross-platform UAPI has it. Anything else, surrounding space included, is an Error that never quotes the
-// text. Values: no shared state, any thread.
+// Text forms: base64 as `wg` prints it (44 characters, RFC 4648 §4, padded) and 64 hexadecimal digits (either
+// case) as the cross-platform UAPI has it. Anything else, surrounding space included, is an Error that never
+// quotes the text. Values: no shared state, any thread.
 #pragma once
 
 #include <array>
@@ -29,7 +29,8 @@ namespace greywire {
 inline constexpr std::size_t kKeySize = 32;  // bytes
 using KeyBytes = std::array<std::uint8_t, kKeySize>;
 
-// The text codecs behind the key types. `what` names the kind of key in the error. Constant-time over the bytes.
+// The text codecs behind the key types. `what` names the kind of key in the error. Constant-time over the
+// bytes.
 Result<void> parse_key_base64(KeyBytes& out, std::string_view text, std::string_view what);
 Result<void> parse_key_hex(KeyBytes& out, std::string_view text, std::string_view what);
 std::string key_to_base64(std::span<const std::uint8_t, kKeySize> key);
@@ -104,7 +105,9 @@ class SecretKey {
   bool is_zero() const { return constant_time_is_zero(value_); }
   void clear() noexcept { wipe(value_.data(), kKeySize); }
 
-  friend bool operator==(const SecretKey& a, const SecretKey& b) { return constant_time_equal(a.value_, b.value_); }
+  friend bool operator==(const SecretKey& a, const SecretKey& b) {
+    return constant_time_equal(a.value_, b.value_);
+  }
 
  private:
   template <class Parser>
@@ -122,8 +125,8 @@ using PresharedKey = SecretKey<PresharedKeyTag>;  // Noise psk2
 using SymmetricKey = SecretKey<SymmetricKeyTag>;  // ChaCha20-Poly1305
 using SharedSecret = SecretKey<SharedSecretTag>;  // the result of X25519
 
-// RFC 7748 §5 decodeScalar25519. X25519 itself clamps a copy; stored keys are clamped so that what `wg` reads back
-// is what the kernel would show.
+// RFC 7748 §5 decodeScalar25519. X25519 itself clamps a copy; stored keys are clamped so that what `wg` reads
+// back is what the kernel would show.
 PrivateKey clamp(const PrivateKey& key);
 
 }  // namespace greywire

@@ -7,10 +7,12 @@
 
 namespace greywire {
 
-// Call before the first use of libsodium in a function that does public work with it. Cheap after the first time.
+// Call before the first use of libsodium in a function that does public work with it. Cheap after the first
+// time.
 inline void sodium_ready() {
   static const bool ready = [] {
-    if (sodium_init() < 0) throw std::runtime_error("libsodium cannot be initialised: is /dev/urandom there?");
+    if (sodium_init() < 0)
+      throw std::runtime_error("libsodium cannot be initialised: is /dev/urandom there?");
     return true;
   }();
   static_cast<void>(ready);

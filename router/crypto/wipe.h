@@ -9,17 +9,19 @@
 
 namespace greywire {
 
-inline void wipe(void* bytes, std::size_t size) { sodium_memzero(bytes, size); }
+inline void wipe(void* bytes, std::size_t size) {
+  sodium_memzero(bytes, size);
+}
 
 template <class T>
-  requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 void wipe(T& value) {
   sodium_memzero(&value, sizeof value);
 }
 
 // Wipes a local of a function on every way out of it. The referenced object must live longer than this.
 template <class T>
-  requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 class WipeOnExit {
  public:
   explicit WipeOnExit(T& value) : value_(value) {}

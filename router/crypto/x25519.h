@@ -1,5 +1,5 @@
-// X25519 (RFC 7748 §5), by libsodium: 46 us a shared secret where OpenSSL took 56 (127 with its key objects made anew).
-// Constant-time in the private key. Any thread; no allocation.
+// X25519 (RFC 7748 §5), by libsodium: 46 us a shared secret where OpenSSL took 56 (127 with its key objects
+// made anew). Constant-time in the private key. Any thread; no allocation.
 #pragma once
 
 #include "router/base/random_source.h"
@@ -7,11 +7,11 @@
 
 namespace greywire {
 
-PublicKey derive_public_key(const PrivateKey& key);      // of a zero key: zero
+PublicKey derive_public_key(const PrivateKey& key);     // of a zero key: zero
 PrivateKey generate_private_key(RandomSource& random);  // clamped
 
-// False, with `out` all zero, when the result is all zero: the public key is one of low order (RFC 7748 §6.1), and
-// a handshake with it must be given up.
+// False, with `out` all zero, when the result is all zero: the public key is one of low order (RFC 7748
+// §6.1), and a handshake with it must be given up.
 [[nodiscard]] bool x25519(SharedSecret& out, const PrivateKey& key, const PublicKey& peer);
 
 }  // namespace greywire

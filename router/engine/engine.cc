@@ -43,6 +43,9 @@ Result<void> Engine::listen(std::uint16_t port) {
 std::optional<PeerId> Engine::find_peer(const PublicKey& key) {
   return protocol_->call([&](Protocol& p) { return p.find_peer(key); });
 }
+void Engine::set_inner_mtu(Mtu mtu) {
+  protocol_->call([&](Protocol& p) { p.set_inner_mtu(mtu); });
+}
 void Engine::initiate_all() {
   protocol_->call([](Protocol& p) { p.initiate_all(); });
 }

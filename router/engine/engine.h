@@ -25,6 +25,9 @@
 
 namespace greywire::engine {
 
+// Bytes of the largest super-frame a device should hand over: cut into WireGuard messages it still fits one UDP send.
+inline constexpr std::uint32_t kGsoMaxSize = 60000;
+
 struct EngineOptions {
   unsigned workers = 0;             // 0: chosen by the number of cores
   std::optional<AeadProvider> aead;  // none: the fastest here
@@ -82,6 +85,8 @@ class Engine final : public wireguard::DeviceControl {
   // Like set_listen_port, with the reason in words.
   Result<void> listen(std::uint16_t port);
   std::optional<PeerId> find_peer(const PublicKey& key);
+  // The largest inner packet for all peers, also those to come: the bare device follows its interface's MTU.
+  void set_inner_mtu(Mtu mtu);
   // Handshakes with everybody who has an endpoint, now.
   void initiate_all();
 

@@ -120,7 +120,7 @@ wireguard::DeviceStatus Engine::Protocol::status() {
     p.rx_bytes = peer->shared->rx_bytes.load(std::memory_order_relaxed);
     p.tx_bytes = peer->shared->tx_bytes.load(std::memory_order_relaxed);
     p.origin = peer->origin;
-    for (const auto& entry : book_.entries(id)) p.allowed_ips.push_back({entry.prefix, entry.origin, entry.discard});
+    for (const auto& entry : book_.entries(id)) p.allowed_ips.push_back({entry.prefix, entry.origin});
     const auto state = peers_.find(id);
     if (state == peers_.end() || !state->second.liveness) continue;
     p.alive = state->second.liveness->state() == Liveness::State::kAlive;
@@ -162,7 +162,8 @@ int Engine::Protocol::change_peer(const wireguard::PeerChange& change) {
   if (peer == nullptr && change.update_only) return 0;
   if (peer == nullptr) {
     peer = &device_.add_peer(change.public_key, change.origin);
-    peers_[peer->id] = {};
+    peers_[peer->id].policy.inner_mtu = default_inner_mtu_;
+    peer->shared->inner_mtu.store(default_inner_mtu_.bytes, std::memory_order_relaxed);
     rebuild_entry(peer->id);
     publish();
   }
@@ -225,6 +226,14 @@ Result<void> Engine::Protocol::listen(std::uint16_t port) {
 std::optional<PeerId> Engine::Protocol::find_peer(const PublicKey& key) {
   const wireguard::Peer* peer = device_.find(key);
   return peer == nullptr ? std::nullopt : std::optional(peer->id);
+}
+
+void Engine::Protocol::set_inner_mtu(Mtu mtu) {
+  default_inner_mtu_ = mtu;
+  for (auto& [id, state] : peers_) {
+    state.policy.inner_mtu = mtu;
+    device_.find(id)->shared->inner_mtu.store(mtu.bytes, std::memory_order_relaxed);
+  }
 }
 
 void Engine::Protocol::initiate_all() {

@@ -58,6 +58,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   int change_peer(const wireguard::PeerChange& change);
   Result<void> listen(std::uint16_t port);
   std::optional<PeerId> find_peer(const PublicKey& key);
+  void set_inner_mtu(Mtu mtu);
   void initiate_all();
   LinkId add_link(TunDevice device, const std::optional<TunnelOptions>& tunnel);
   void remove_link(LinkId link);
@@ -109,6 +110,7 @@ class Engine::Protocol final : private wireguard::Outbox {
 
   std::uint16_t port_ = 0;
   std::uint32_t fwmark_ = 0;
+  Mtu default_inner_mtu_{1420};
   std::optional<UdpSocket> send_v4_, send_v6_;
   std::map<PeerId, PeerState> peers_;
   std::set<std::pair<TimePoint, PeerId>> probes_;

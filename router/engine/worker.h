@@ -2,6 +2,8 @@
 // read -> split -> encapsulate -> look up -> seal -> send, or receive -> open -> check -> decapsulate -> merge -> write.
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <atomic>
 #include <functional>
 #include <map>
@@ -54,7 +56,7 @@ class Worker final : private ForwarderSink {
   void probe_reply(const ProbeReply& reply) override { published_.inbox.probe_reply(reply); }
 
   void run();
-  void round(const struct epoll_event* events, int count);
+  void round(const epoll_event* events, int count);
   void receive(UdpSocket& socket);
   void read_link(LinkId link, TunDevice& device);
   void send_family(UdpSocket* socket, std::span<const SendTrain> trains, std::span<wireguard::PeerData* const> peers);

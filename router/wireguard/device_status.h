@@ -16,7 +16,6 @@ namespace greywire::wireguard {
 struct AllowedIp {
   Prefix prefix;
   Origin origin = Origin::kWg;
-  bool discard = false;  // learned but refused: packets to it are dropped, they do not fall through
 };
 
 struct PeerStatus {
