@@ -16,7 +16,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kBatch = 32;
 constexpr std::uint32_t kLargest = 1420;
 constexpr std::array<std::uint32_t, 2> kSizes = {64, kLargest};
-constexpr int kRounds = 12;  // of each size: some 3 ms altogether for the slowest provider
+constexpr int kRounds = 12;  // of each size: some 4 ms altogether for the slowest provider
 constexpr int kBatchesARound = 2;
 
 // The best of several rounds, so that a moment in which the CPU was taken away does not decide.

@@ -15,9 +15,15 @@
 namespace greywire {
 namespace {
 
-IpAddress ip(const char* text) { return IpAddress::parse(text).value(); }
-Prefix prefix(const char* text) { return Prefix::parse(text).value(); }
-RouteTarget target(std::uint32_t value) { return {value}; }
+IpAddress ip(const char* text) {
+  return IpAddress::parse(text).value();
+}
+Prefix prefix(const char* text) {
+  return Prefix::parse(text).value();
+}
+RouteTarget target(std::uint32_t value) {
+  return {value};
+}
 
 RouteTarget look_up(const AllowedIpsTable& table, const IpAddress& address) {
   return table.root().load(std::memory_order_acquire)->lookup(address);
@@ -69,7 +75,8 @@ class Generator {
 void expect_same_entries(const AllowedIpsTable& table, const Reference& reference) {
   std::vector<std::pair<Prefix, RouteTarget>> walked;
   table.for_each([&](const Prefix& p, RouteTarget t) { walked.emplace_back(p, t); });
-  const std::vector<std::pair<Prefix, RouteTarget>> expected(reference.entries().begin(), reference.entries().end());
+  const std::vector<std::pair<Prefix, RouteTarget>> expected(reference.entries().begin(),
+                                                             reference.entries().end());
   ASSERT_EQ(walked.size(), expected.size());
   for (std::size_t i = 0; i < walked.size(); ++i) {
     ASSERT_EQ(walked[i].first, expected[i].first)
@@ -90,24 +97,43 @@ TEST(AllowedIpsTable, EmptyMatchesNothing) {
 TEST(AllowedIpsTable, LongestMatchOfNestedPrefixes) {
   QuiescentDomain domain;
   AllowedIpsTable table(domain);
-  const AllowedIpsUpdate updates[] = {
-      {prefix("0.0.0.0/0"), target(1)},        {prefix("10.0.0.0/8"), target(2)},    {prefix("10.1.0.0/16"), target(3)},
-      {prefix("10.1.2.0/23"), target(4)},      {prefix("10.1.2.3/32"), target(5)},   {prefix("10.1.2.2/31"), kDiscard},
-      {prefix("::/0"), target(6)},             {prefix("2001:db8::/32"), target(7)}, {prefix("2001:db8:0:1::/64"), target(8)},
-      {prefix("2001:db8:0:1::5/128"), target(9)}, {prefix("2001:db8:0:1::4/127"), kDiscard}};
+  const AllowedIpsUpdate updates[] = {{prefix("0.0.0.0/0"), target(1)},
+                                      {prefix("10.0.0.0/8"), target(2)},
+                                      {prefix("10.1.0.0/16"), target(3)},
+                                      {prefix("10.1.2.0/23"), target(4)},
+                                      {prefix("10.1.2.3/32"), target(5)},
+                                      {prefix("10.1.2.2/31"), kDiscard},
+                                      {prefix("::/0"), target(6)},
+                                      {prefix("2001:db8::/32"), target(7)},
+                                      {prefix("2001:db8:0:1::/64"), target(8)},
+                                      {prefix("2001:db8:0:1::5/128"), target(9)},
+                                      {prefix("2001:db8:0:1::4/127"), kDiscard}};
   table.apply(updates);
   const struct {
     const char* address;
     RouteTarget expected;
-  } cases[] = {{"192.0.2.1", target(1)},      {"10.2.0.0", target(2)},           {"10.255.255.255", target(2)},
-               {"11.0.0.0", target(1)},       {"10.1.255.255", target(3)},       {"10.1.2.0", target(4)},
-               {"10.1.3.255", target(4)},     {"10.1.4.0", target(3)},           {"10.1.2.3", target(5)},
-               {"10.1.2.2", kDiscard},        {"255.255.255.255", target(1)},    {"0.0.0.0", target(1)},
-               {"::", target(6)},             {"2001:db8::1", target(7)},        {"2001:db9::1", target(6)},
-               {"2001:db8:0:1::6", target(8)}, {"2001:db8:0:1::5", target(9)},   {"2001:db8:0:1::4", kDiscard},
+  } cases[] = {{"192.0.2.1", target(1)},
+               {"10.2.0.0", target(2)},
+               {"10.255.255.255", target(2)},
+               {"11.0.0.0", target(1)},
+               {"10.1.255.255", target(3)},
+               {"10.1.2.0", target(4)},
+               {"10.1.3.255", target(4)},
+               {"10.1.4.0", target(3)},
+               {"10.1.2.3", target(5)},
+               {"10.1.2.2", kDiscard},
+               {"255.255.255.255", target(1)},
+               {"0.0.0.0", target(1)},
+               {"::", target(6)},
+               {"2001:db8::1", target(7)},
+               {"2001:db9::1", target(6)},
+               {"2001:db8:0:1::6", target(8)},
+               {"2001:db8:0:1::5", target(9)},
+               {"2001:db8:0:1::4", kDiscard},
                {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", target(6)}};
   for (const auto& c : cases) EXPECT_EQ(look_up(table, ip(c.address)), c.expected) << c.address;
-  for (const auto& update : updates) EXPECT_EQ(table.exact(update.prefix), update.target) << update.prefix.to_string();
+  for (const auto& update : updates)
+    EXPECT_EQ(table.exact(update.prefix), update.target) << update.prefix.to_string();
   EXPECT_EQ(table.exact(prefix("10.0.0.0/9")), kNone);
   EXPECT_EQ(table.exact(prefix("10.0.0.0/7")), kNone);
   EXPECT_EQ(table.exact(prefix("2001:db8:0:1::5/126")), kNone);
@@ -117,7 +143,8 @@ TEST(AllowedIpsTable, LongestMatchOfNestedPrefixes) {
 TEST(AllowedIpsTable, RemovalUncoversTheShorterPrefix) {
   QuiescentDomain domain;
   AllowedIpsTable table(domain);
-  table.apply(std::vector<AllowedIpsUpdate>{{prefix("10.0.0.0/8"), target(1)}, {prefix("10.1.2.3/32"), target(2)}});
+  table.apply(
+      std::vector<AllowedIpsUpdate>{{prefix("10.0.0.0/8"), target(1)}, {prefix("10.1.2.3/32"), target(2)}});
   table.apply(std::vector<AllowedIpsUpdate>{{prefix("10.1.2.3/32"), kNone}});
   EXPECT_EQ(look_up(table, ip("10.1.2.3")), target(1));
   table.apply(std::vector<AllowedIpsUpdate>{{prefix("10.0.0.0/8"), kNone}});
@@ -139,8 +166,10 @@ TEST(AllowedIpsTable, EveryLengthAloneAndTogether) {
       if (length != 0) {  // the last bit of the prefix turned round
         std::array<std::uint8_t, 16> bytes{};
         std::copy(address.bytes().begin(), address.bytes().end(), bytes.begin());
-        bytes[(length - 1) / 8] = static_cast<std::uint8_t>(bytes[(length - 1) / 8] ^ 0x80U >> (length - 1) % 8);
-        const IpAddress outside = address.is_v4() ? IpAddress::v4(std::span(bytes).first<4>()) : IpAddress::v6(bytes);
+        bytes[(length - 1) / 8] =
+            static_cast<std::uint8_t>(bytes[(length - 1) / 8] ^ 0x80U >> (length - 1) % 8);
+        const IpAddress outside =
+            address.is_v4() ? IpAddress::v4(std::span(bytes).first<4>()) : IpAddress::v6(bytes);
         EXPECT_EQ(look_up(one, outside), kNone) << length;
       }
       all.apply(update);
@@ -174,12 +203,14 @@ TEST(AllowedIpsTable, APublishedRootNeverChanges) {
   QuiescentDomain domain;
   auto& reader = domain.add_reader();
   AllowedIpsTable table(domain);
-  table.apply(std::vector<AllowedIpsUpdate>{{prefix("10.0.0.0/8"), target(1)}, {prefix("10.1.0.0/16"), target(2)}});
+  table.apply(
+      std::vector<AllowedIpsUpdate>{{prefix("10.0.0.0/8"), target(1)}, {prefix("10.1.0.0/16"), target(2)}});
   reader.online();
   const AllowedIpsRoot* old = table.root().load(std::memory_order_acquire);
   for (std::uint32_t i = 0; i < 200; ++i)
-    table.apply(std::vector<AllowedIpsUpdate>{{Prefix(IpAddress::v4(0x0a010000 + i * 77), 24 + i % 9), target(i + 10)},
-                                              {prefix("10.1.0.0/16"), i % 2 == 0 ? kNone : target(i)}});
+    table.apply(std::vector<AllowedIpsUpdate>{
+        {Prefix(IpAddress::v4(0x0a010000 + i * 77), 24 + i % 9), target(i + 10)},
+        {prefix("10.1.0.0/16"), i % 2 == 0 ? kNone : target(i)}});
   EXPECT_EQ(old->lookup(ip("10.1.2.3")), target(2));
   EXPECT_EQ(old->lookup(ip("10.2.2.3")), target(1));
   EXPECT_GT(domain.reclaim(), 0U);
@@ -208,7 +239,8 @@ TEST_P(RandomOperations, AgreeWithTheReference) {
         if (entry == reference.entries().end()) entry = reference.entries().begin();
         update.prefix = entry->first;
       } else {
-        update.target = generate.below(10) == 0 ? kDiscard : target(static_cast<std::uint32_t>(generate.below(1000)));
+        update.target =
+            generate.below(10) == 0 ? kDiscard : target(static_cast<std::uint32_t>(generate.below(1000)));
       }
       batch.push_back(update);
       reference.apply(update);
@@ -243,8 +275,8 @@ TEST_P(RandomOperations, AgreeWithTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Spread, RandomOperations, ::testing::Values(1U, 2U, 4U, 8U));
 
-// A worker looks up while the owner changes the table. Two prefixes always change together, in one batch: a worker that
-// sees one without the other has seen a root half made.
+// A worker looks up while the owner changes the table. Two prefixes always change together, in one batch: a
+// worker that sees one without the other has seen a root half made.
 TEST(AllowedIpsTable, AReaderSeesWholeBatchesOnly) {
   QuiescentDomain domain;
   auto& reader = domain.add_reader();
@@ -290,10 +322,12 @@ TEST(PrefixSet, CoversWhatItsPrefixesCover) {
   const struct {
     const char* address;
     bool covered;
-  } cases[] = {{"10.1.255.255", false}, {"10.2.0.0", true},      {"10.2.3.4", true},      {"10.2.255.255", true},
-               {"10.3.0.0", false},     {"10.255.0.2", true},    {"10.255.0.3", false},   {"10.255.0.1", false},
-               {"fd00:2::", true},      {"fd00:2:0:ffff::1", true}, {"fd00:2:1::", false}, {"fd00:255::2", true},
-               {"fd00:255::3", false},  {"::", false},           {"0.0.0.0", false},      {"255.255.255.255", false}};
+  } cases[] = {{"10.1.255.255", false},    {"10.2.0.0", true},    {"10.2.3.4", true},
+               {"10.2.255.255", true},     {"10.3.0.0", false},   {"10.255.0.2", true},
+               {"10.255.0.3", false},      {"10.255.0.1", false}, {"fd00:2::", true},
+               {"fd00:2:0:ffff::1", true}, {"fd00:2:1::", false}, {"fd00:255::2", true},
+               {"fd00:255::3", false},     {"::", false},         {"0.0.0.0", false},
+               {"255.255.255.255", false}};
   for (const auto& c : cases) EXPECT_EQ(set.contains(ip(c.address)), c.covered) << c.address;
   EXPECT_TRUE(PrefixSet().empty());
   EXPECT_FALSE(PrefixSet().contains(ip("10.0.0.1")));

@@ -22,12 +22,13 @@ Bytes reference_seal(const SymmetricKey& key, std::uint64_t counter, const Bytes
   std::uint8_t nonce[12] = {};
   store_le64(nonce + 4, counter);
   Bytes sealed(plain.size() + kTagSize);
-  crypto_aead_chacha20poly1305_ietf_encrypt(sealed.data(), nullptr, plain.data(), plain.size(), nullptr, 0, nullptr,
-                                            nonce, key.data());
+  crypto_aead_chacha20poly1305_ietf_encrypt(sealed.data(), nullptr, plain.data(), plain.size(), nullptr, 0,
+                                            nullptr, nonce, key.data());
   return sealed;
 }
 
-// A block of the heap of exactly this size, so that AddressSanitizer sees a provider that reads or writes past it.
+// A block of the heap of exactly this size, so that AddressSanitizer sees a provider that reads or writes
+// past it.
 struct Exact {
   explicit Exact(const Bytes& bytes) : memory(new std::uint8_t[std::max<std::size_t>(bytes.size(), 1)]) {
     std::copy(bytes.begin(), bytes.end(), memory.get());
@@ -89,7 +90,8 @@ TEST_P(AeadTest, LargeAndUnaligned) {
       std::copy(plain.begin(), plain.end(), buffer.begin() + static_cast<std::ptrdiff_t>(shift));
       const SealJob job[] = {{7, buffer.data() + shift, buffer.data() + shift, size}};
       aead_->seal(key, job);
-      EXPECT_EQ(Bytes(buffer.begin() + static_cast<std::ptrdiff_t>(shift), buffer.end()), reference_seal(key, 7, plain));
+      EXPECT_EQ(Bytes(buffer.begin() + static_cast<std::ptrdiff_t>(shift), buffer.end()),
+                reference_seal(key, 7, plain));
     }
   }
 }
@@ -155,8 +157,8 @@ TEST_P(AeadTest, BatchesOfMixedSizesKeysAndFailures) {
   }
 }
 
-// The published vectors that the data path can express: no additional data, a nonce that begins with four zeros.
-// The others go through handshake_aead_test.
+// The published vectors that the data path can express: no additional data, a nonce that begins with four
+// zeros. The others go through handshake_aead_test.
 TEST_P(AeadTest, Wycheproof) {
   const auto vectors = testing::load_vectors("wycheproof_chacha20_poly1305_test.json");
   std::size_t run = 0;
@@ -170,7 +172,8 @@ TEST_P(AeadTest, Wycheproof) {
       const Bytes tag = bytes_of(test, "tag");
       sealed.insert(sealed.end(), tag.begin(), tag.end());
       Bytes out(message.size() + 1);
-      OpenJob job[] = {{load_le64(nonce.data() + 4), sealed.data(), out.data(), static_cast<std::uint32_t>(message.size())}};
+      OpenJob job[] = {{load_le64(nonce.data() + 4), sealed.data(), out.data(),
+                        static_cast<std::uint32_t>(message.size())}};
       aead_->open(key, job);
       EXPECT_EQ(job[0].ok, test.at("result").as_string() == "valid") << test.at("tcId").as_int64();
       out.resize(message.size());
@@ -183,18 +186,20 @@ TEST_P(AeadTest, Wycheproof) {
   RecordProperty("vectors", static_cast<int>(run));
 }
 
-INSTANTIATE_TEST_SUITE_P(Providers, AeadTest, ::testing::ValuesIn(available_aeads()), [](const auto& instance) {
-  std::string name(aead_provider_name(instance.param));
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Providers, AeadTest, ::testing::ValuesIn(available_aeads()),
+                         [](const auto& instance) {
+                           std::string name(aead_provider_name(instance.param));
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 TEST(AeadChoice, TheFastestIsOneOfThoseThatAreThere) {
   const auto available = available_aeads();
   ASSERT_FALSE(available.empty());
   EXPECT_EQ(available.front(), AeadProvider::kSodium);
   EXPECT_NE(std::find(available.begin(), available.end(), measure_best_aead()), available.end());
-  for (const AeadProvider provider : available) EXPECT_EQ(make_aead(provider)->name(), aead_provider_name(provider));
+  for (const AeadProvider provider : available)
+    EXPECT_EQ(make_aead(provider)->name(), aead_provider_name(provider));
 }
 
 TEST(AeadChoice, APlainRoundTripThroughTheHandshakeAead) {

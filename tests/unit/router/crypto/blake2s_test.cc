@@ -30,7 +30,8 @@ TEST(Blake2s, KnownAnswers) {
     for (std::size_t size = 0; size < list.size(); ++size) {
       Bytes hash(kind.output);
       Blake2s(kind.output, counting(kind.key)).update(counting(size)).finish(hash);
-      EXPECT_EQ(hash, unhex(std::string_view(list[size].as_string()))) << kind.name << " of " << size << " bytes";
+      EXPECT_EQ(hash, unhex(std::string_view(list[size].as_string())))
+          << kind.name << " of " << size << " bytes";
     }
   }
 }
@@ -38,7 +39,8 @@ TEST(Blake2s, KnownAnswers) {
 TEST(Blake2s, Rfc7693AppendixB) {
   const std::string text = "abc";
   const Hash hash = blake2s_hash(std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
-  EXPECT_EQ(Bytes(hash.begin(), hash.end()), unhex("508c5e8c327c14e2e1a72ba34eeb452f37458b209ed63a294d999b4c86675982"));
+  EXPECT_EQ(Bytes(hash.begin(), hash.end()),
+            unhex("508c5e8c327c14e2e1a72ba34eeb452f37458b209ed63a294d999b4c86675982"));
 }
 
 TEST(Blake2s, AnyCutOfTheInputGivesTheSameHash) {
@@ -54,9 +56,10 @@ TEST(Blake2s, AnyCutOfTheInputGivesTheSameHash) {
       hash.finish(result);
       ASSERT_EQ(result, expected) << first << " then by " << step;
     }
-    EXPECT_EQ(blake2s_hash(std::span(input).first(first / 2), std::span(input).subspan(first / 2, first - first / 2),
-                           std::span(input).subspan(first)),
-              expected);
+    EXPECT_EQ(
+        blake2s_hash(std::span(input).first(first / 2),
+                     std::span(input).subspan(first / 2, first - first / 2), std::span(input).subspan(first)),
+        expected);
   }
 }
 

@@ -25,8 +25,13 @@ void for_each_vector(const std::string& file, Function function) {
   std::size_t other_size = 0;
   for (const auto& group : vectors.at("testGroups").as_array()) {
     for (const auto& test : group.at("tests").as_array()) {
-      Vector v{test.at("tcId").as_int64(), bytes_of(test, "key"), bytes_of(test, "iv"), bytes_of(test, "aad"),
-               bytes_of(test, "msg"),      bytes_of(test, "ct"),  test.at("result").as_string() == "valid"};
+      Vector v{test.at("tcId").as_int64(),
+               bytes_of(test, "key"),
+               bytes_of(test, "iv"),
+               bytes_of(test, "aad"),
+               bytes_of(test, "msg"),
+               bytes_of(test, "ct"),
+               test.at("result").as_string() == "valid"};
       const Bytes tag = bytes_of(test, "tag");
       v.sealed.insert(v.sealed.end(), tag.begin(), tag.end());
       if (v.nonce.size() != NonceSize) {

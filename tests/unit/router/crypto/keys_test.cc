@@ -19,7 +19,8 @@ constexpr const char* kCountingHex = "000102030405060708090a0b0c0d0e0f1011121314
 
 static_assert(!std::is_convertible_v<PrivateKey, SymmetricKey>);
 static_assert(!std::is_constructible_v<PublicKey, PrivateKey>);
-static_assert(std::is_nothrow_move_constructible_v<PrivateKey> && std::is_nothrow_move_assignable_v<PrivateKey>);
+static_assert(std::is_nothrow_move_constructible_v<PrivateKey> &&
+              std::is_nothrow_move_assignable_v<PrivateKey>);
 
 TEST(Keys, TextForms) {
   const PublicKey key(fixed<32>(kCounting));
@@ -27,7 +28,8 @@ TEST(Keys, TextForms) {
   EXPECT_EQ(key.to_hex(), kCountingHex);
   EXPECT_EQ(PublicKey::from_base64(kCountingBase64).value(), key);
   EXPECT_EQ(PublicKey::from_hex(kCountingHex).value(), key);
-  EXPECT_EQ(PublicKey::from_hex("000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F").value(), key);
+  EXPECT_EQ(PublicKey::from_hex("000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F").value(),
+            key);
   const auto secret = PrivateKey::from_base64(kCountingBase64).value();
   EXPECT_EQ(secret.reveal_base64(), kCountingBase64);
   EXPECT_EQ(secret.reveal_hex(), kCountingHex);
@@ -52,11 +54,11 @@ TEST(Keys, BadTextIsRefusedAndNotQuoted) {
                                good64.substr(0, 43),
                                good64 + "\n",
                                " " + good64.substr(0, 43),
-                               good64.substr(0, 43) + "A",       // 33 bytes
-                               good64.substr(0, 42) + "==",      // 31 bytes
-                               good64.substr(0, 42) + "9=",      // bits beyond the key
+                               good64.substr(0, 43) + "A",   // 33 bytes
+                               good64.substr(0, 42) + "==",  // 31 bytes
+                               good64.substr(0, 42) + "9=",  // bits beyond the key
                                "!" + good64.substr(1),
-                               "-_" + good64.substr(2),          // the URL alphabet
+                               "-_" + good64.substr(2),  // the URL alphabet
                                good64.substr(0, 20) + "=" + good64.substr(21),
                                std::string(44, '\0'),
                                good16};
@@ -69,8 +71,9 @@ TEST(Keys, BadTextIsRefusedAndNotQuoted) {
     }
     EXPECT_FALSE(PublicKey::from_base64(text)) << text;
   }
-  const std::string bad16[] = {"",           good16.substr(1), good16.substr(2),        good16 + "00",
-                               good16 + " ", "0x" + good16.substr(2), "g" + good16.substr(1), good16.substr(0, 63) + "\0"};
+  const std::string bad16[] = {
+      "",           good16.substr(1),        good16.substr(2),       good16 + "00",
+      good16 + " ", "0x" + good16.substr(2), "g" + good16.substr(1), good16.substr(0, 63) + "\0"};
   for (const auto& text : bad16) {
     EXPECT_FALSE(PresharedKey::from_hex(text)) << text;
     EXPECT_FALSE(PublicKey::from_hex(text)) << text;
