@@ -67,7 +67,10 @@ class Device {
   // A worker asked for it (PeerData::request).
   void attend(PeerId id, Now now);
   // A handshake now, whatever waits: at start, or when a link needs the peer.
-  void initiate(Peer& peer, Now now) { start_handshake(peer, now, false); }
+  void initiate(Peer& peer, Now now) {
+    start_handshake(peer, now, false);
+    reschedule(peer, now.boot);
+  }
   // Seals and sends a packet of our own, as probes are. False, with a handshake on its way, when there is no session.
   bool send_packet(Peer& peer, std::span<const std::uint8_t> packet, std::uint8_t ds_field, Now now);
 
