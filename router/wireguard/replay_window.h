@@ -20,7 +20,7 @@ class ReplayWindow {
     if (counter >= kRejectAfterMessages) return false;
     // Shifted by one so that 0 means "nothing seen yet".
     const std::uint64_t seq = counter + 1;
-    if (seq + kWindow < next_) return false;
+    if (seq + kWindow + 1 < next_) return false;
     const std::uint64_t word = seq / 64;
     if (seq >= next_) {
       const std::uint64_t top = next_ == 0 ? 0 : (next_ - 1) / 64;
