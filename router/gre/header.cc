@@ -24,7 +24,8 @@ std::optional<DropReason> decode(std::span<const std::uint8_t> packet, Header& h
   if (packet.size() < header.size) return DropReason::kGreBadHeader;
   const std::uint8_t* field = packet.data() + 4;
   if (header.checksum) {
-    if (checksum_finish(checksum_add(packet.data(), packet.size(), 0)) != 0) return DropReason::kGreBadChecksum;
+    if (checksum_finish(checksum_add(packet.data(), packet.size(), 0)) != 0)
+      return DropReason::kGreBadChecksum;
     field += 4;
   }
   if ((flags & kKeyPresent) != 0) {

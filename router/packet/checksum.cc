@@ -42,8 +42,8 @@ std::uint64_t sum_words(std::uint8_t* dst, const std::uint8_t* src, std::size_t 
 #if defined(__x86_64__)
 // 32-bit words into 64-bit lanes: no lane overflows before 2^32 additions.
 template <bool kCopy>
-__attribute__((target("avx2"))) std::uint64_t sum_avx2(std::uint8_t* dst, const std::uint8_t* src, std::size_t n,
-                                                       std::uint64_t sum) {
+__attribute__((target("avx2"))) std::uint64_t sum_avx2(std::uint8_t* dst, const std::uint8_t* src,
+                                                       std::size_t n, std::uint64_t sum) {
   const __m256i zero = _mm256_setzero_si256();
   __m256i low = zero;
   __m256i high = zero;
@@ -89,7 +89,8 @@ std::uint64_t checksum_add(const std::uint8_t* p, std::size_t n, std::uint64_t i
   return sum_range<false>(nullptr, p, n, initial);
 }
 
-std::uint64_t checksum_copy(std::uint8_t* dst, const std::uint8_t* src, std::size_t n, std::uint64_t initial) {
+std::uint64_t checksum_copy(std::uint8_t* dst, const std::uint8_t* src, std::size_t n,
+                            std::uint64_t initial) {
   return sum_range<true>(dst, src, n, initial);
 }
 

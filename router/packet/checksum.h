@@ -1,9 +1,9 @@
 // The Internet checksum (RFC 1071), its incremental update (RFC 1624) and a copy that sums on the way.
 //
-// A running sum is an opaque 64-bit one's-complement accumulator: start with 0, add ranges, fold at the end. Each
-// range is taken to begin at an even offset of the checksummed data; a range of odd length counts as if a zero
-// byte followed it, so that only the last one may be odd, unless checksum_odd() is applied.
-// Results are host-order numbers: write them with store_be16().
+// A running sum is an opaque 64-bit one's-complement accumulator: start with 0, add ranges, fold at the end.
+// Each range is taken to begin at an even offset of the checksummed data; a range of odd length counts as if
+// a zero byte followed it, so that only the last one may be odd, unless checksum_odd() is applied. Results
+// are host-order numbers: write them with store_be16().
 #pragma once
 
 #include <cstddef>
@@ -44,7 +44,9 @@ constexpr std::uint16_t checksum_fold(std::uint64_t sum) {
 }
 
 // What goes into a header: the inverted sum. Over data that holds a right checksum it is 0.
-constexpr std::uint16_t checksum_finish(std::uint64_t sum) { return static_cast<std::uint16_t>(~checksum_fold(sum)); }
+constexpr std::uint16_t checksum_finish(std::uint64_t sum) {
+  return static_cast<std::uint16_t>(~checksum_fold(sum));
+}
 
 // As checksum_finish, but never 0, which means "no checksum" in UDP (RFC 768).
 constexpr std::uint16_t checksum_finish_udp(std::uint64_t sum) {
@@ -53,10 +55,12 @@ constexpr std::uint16_t checksum_finish_udp(std::uint64_t sum) {
 }
 
 // Turns the sum of a range that was taken at an odd offset of the data into its share of the whole, and back.
-constexpr std::uint64_t checksum_odd(std::uint64_t sum) { return checksum_fold(sum); }
+constexpr std::uint64_t checksum_odd(std::uint64_t sum) {
+  return checksum_fold(sum);
+}
 
-// The pseudo-header of RFC 9293 §3.1 and RFC 8200 §8.1, addresses only: 8 bytes at an IPv4 header's offset 12, or
-// 32 bytes at an IPv6 header's offset 8.
+// The pseudo-header of RFC 9293 §3.1 and RFC 8200 §8.1, addresses only: 8 bytes at an IPv4 header's offset
+// 12, or 32 bytes at an IPv6 header's offset 8.
 std::uint64_t checksum_addresses(const std::uint8_t* ip_header, Family family);
 
 // The whole pseudo-header. `length` is that of the upper-layer packet, its header included.

@@ -18,12 +18,12 @@ constexpr std::size_t kMaxL3Size = 65535;
 // One packet as far as merging is concerned.
 struct Segment {
   Family family = Family::kV4;
-  bool mergeable = false;          // by itself; the checksum is not looked at yet
+  bool mergeable = false;  // by itself; the checksum is not looked at yet
   bool dont_fragment = false;
-  std::uint8_t flags = 0;          // TCP
+  std::uint8_t flags = 0;  // TCP
   std::uint16_t l3_offset = 0;
   std::uint16_t l4_offset = 0;
-  std::uint16_t header_size = 0;   // up to the payload
+  std::uint16_t header_size = 0;  // up to the payload
   std::uint16_t payload = 0;
   std::uint32_t sequence = 0;
 };
@@ -39,16 +39,16 @@ struct Group {
   std::uint16_t first_packet = 0;
   std::uint16_t last_packet = 0;
   std::uint16_t packets = 1;
-  bool verified = false;           // the first packet's checksums
-  bool push = false;               // the last packet has PSH
+  bool verified = false;  // the first packet's checksums
+  bool push = false;      // the last packet has PSH
   std::uint32_t next_sequence = 0;
-  std::size_t payload = 0;         // of all
+  std::size_t payload = 0;  // of all
 };
 
 struct Flow {
-  std::uint32_t tag = 0;           // 0: free
-  std::uint16_t key_packet = 0;    // a packet of the flow, for its addresses and ports
-  std::uint16_t group = kNone;     // the last group of the flow, if it may grow still
+  std::uint32_t tag = 0;         // 0: free
+  std::uint16_t key_packet = 0;  // a packet of the flow, for its addresses and ports
+  std::uint16_t group = kNone;   // the last group of the flow, if it may grow still
   Segment key;
 };
 
@@ -92,7 +92,8 @@ Kind parse(std::span<const std::uint8_t> packet, Layer layer, Segment& segment) 
   segment.l4_offset = static_cast<std::uint16_t>(l3 + ip.header_size);
   segment.sequence = load_be32(tcp + 4);
   segment.mergeable = tcp_header >= 20 && tcp_header < l4_size && l3 + ip.total_size == packet.size() &&
-                      (segment.flags & static_cast<std::uint8_t>(~kTcpPsh)) == kTcpAck && (tcp[12] & 0x0f) == 0;
+                      (segment.flags & static_cast<std::uint8_t>(~kTcpPsh)) == kTcpAck &&
+                      (tcp[12] & 0x0f) == 0;
   if (segment.mergeable) {
     segment.header_size = static_cast<std::uint16_t>(segment.l4_offset + tcp_header);
     segment.payload = static_cast<std::uint16_t>(l4_size - tcp_header);
@@ -122,9 +123,11 @@ bool same_flow(const std::uint8_t* a, const Segment& sa, const std::uint8_t* b, 
 // TCP's, and that of the IPv4 header: a merged frame gets new ones, which must not make good what was bad.
 bool checksums_right(std::span<const std::uint8_t> packet, const Segment& segment) {
   const std::uint8_t* ip = packet.data() + segment.l3_offset;
-  if (segment.family == Family::kV4 && checksum_finish(checksum_add(ip, kIpv4HeaderSize, 0)) != 0) return false;
+  if (segment.family == Family::kV4 && checksum_finish(checksum_add(ip, kIpv4HeaderSize, 0)) != 0)
+    return false;
   const auto l4 = packet.subspan(segment.l4_offset);
-  const std::uint64_t sum = checksum_pseudo_header(ip, segment.family, kProtocolTcp, static_cast<std::uint32_t>(l4.size()));
+  const std::uint64_t sum =
+      checksum_pseudo_header(ip, segment.family, kProtocolTcp, static_cast<std::uint32_t>(l4.size()));
   return checksum_finish(checksum_add(l4.data(), l4.size(), sum)) == 0;
 }
 
@@ -141,7 +144,8 @@ bool same_ip_fields(const Group& group, const std::uint8_t* first, const std::ui
 bool same_tcp_fields(const Group& group, const std::uint8_t* first, const std::uint8_t* packet) {
   const std::uint8_t* a = first + group.first.l4_offset;
   const std::uint8_t* b = packet + group.first.l4_offset;
-  if (load_le32(a + 8) != load_le32(b + 8) || a[12] != b[12] || load_le16(a + 14) != load_le16(b + 14)) return false;
+  if (load_le32(a + 8) != load_le32(b + 8) || a[12] != b[12] || load_le16(a + 14) != load_le16(b + 14))
+    return false;
   const std::size_t header = group.first.header_size - group.first.l4_offset;
   return std::memcmp(a + 18, b + 18, header - 18) == 0;
 }
@@ -166,7 +170,8 @@ struct GroMerger::State {
     std::size_t slot = (tag >> 1) % kFlowSlots;
     for (; flows[slot].tag != 0; slot = (slot + 1) % kFlowSlots) {
       Flow& flow = flows[slot];
-      if (flow.tag == tag && same_flow(packets[flow.key_packet].data(), flow.key, bytes, segment)) return &flow;
+      if (flow.tag == tag && same_flow(packets[flow.key_packet].data(), flow.key, bytes, segment))
+        return &flow;
     }
     if (!segment.mergeable || flow_count == kMaxFlows) return nullptr;
     used_slots[flow_count++] = static_cast<std::uint16_t>(slot);
@@ -174,7 +179,8 @@ struct GroMerger::State {
     return &flows[slot];
   }
 
-  // Whether a mergeable packet of the same flow continues the group. Its checksums come last: they are the dear part.
+  // Whether a mergeable packet of the same flow continues the group. Its checksums come last: they are the
+  // dear part.
   bool joins(Group& group, std::uint16_t packet, const Segment& segment) {
     const std::uint8_t* first = packets[group.first_packet].data();
     const std::uint8_t* bytes = packets[packet].data();
@@ -267,7 +273,8 @@ MergedFrame GroMerger::describe(std::size_t group_index) {
   State& s = *state_;
   const Group& group = s.groups[group_index];
   const auto first = s.packets[group.first_packet];
-  MergedFrame frame{.header = {}, .parts = s.parts.data(), .part_count = 1, .bytes = first.size(), .packets = 1};
+  MergedFrame frame{
+      .header = {}, .parts = s.parts.data(), .part_count = 1, .bytes = first.size(), .packets = 1};
   s.parts[0] = {.iov_base = first.data(), .iov_len = first.size()};
   if (group.packets == 1) return frame;
   for (std::uint16_t i = s.next[group.first_packet]; i != kNone; i = s.next[i]) {

@@ -1,13 +1,14 @@
-// Merges in-order packets of a TCP flow into super-frames for a TUN or TAP device with IFF_VNET_HDR, as the kernel's
-// own GRO does, without copying payloads: a super-frame is the first packet with its header rewritten, followed by
-// slices of the others. Cutting it again gives the same packets (but for IPv4 identifications under DF, which mean
-// nothing: RFC 6864 §4).
+// Merges in-order packets of a TCP flow into super-frames for a TUN or TAP device with IFF_VNET_HDR, as the
+// kernel's own GRO does, without copying payloads: a super-frame is the first packet with its header
+// rewritten, followed by slices of the others. Cutting it again gives the same packets (but for IPv4
+// identifications under DF, which mean nothing: RFC 6864 §4).
 //
-// What joins: IPv4 without options or IPv6 without extension headers, no fragment; TCP with only ACK set (PSH too, which
-// ends the group), some payload, the same acknowledgment, window and options; contiguous sequence numbers; the same DF,
-// TTL and DS field (IPv6: hop limit, traffic class, flow label) and L2 header; IPv4 identifications that count up, or DF;
-// equal payload sizes but for a shorter last one; at most 65535 bytes; and a right checksum, each verified. All
-// else passes as it is, and nothing of a flow overtakes what came before it in that flow.
+// What joins: IPv4 without options or IPv6 without extension headers, no fragment; TCP with only ACK set (PSH
+// too, which ends the group), some payload, the same acknowledgment, window and options; contiguous sequence
+// numbers; the same DF, TTL and DS field (IPv6: hop limit, traffic class, flow label) and L2 header; IPv4
+// identifications that count up, or DF; equal payload sizes but for a shorter last one; at most 65535 bytes;
+// and a right checksum, each verified. All else passes as it is, and nothing of a flow overtakes what came
+// before it in that flow.
 //
 // One a worker. No allocation after construction.
 #pragma once
@@ -28,10 +29,10 @@ namespace greywire {
 enum class Layer : std::uint8_t { kL3, kEthernet };
 
 struct MergedFrame {
-  VirtioNetHeader header;   // all zero for a packet that passes alone
-  const iovec* parts;       // valid during the call only
+  VirtioNetHeader header;  // all zero for a packet that passes alone
+  const iovec* parts;      // valid during the call only
   std::size_t part_count;
-  std::size_t bytes;        // of all parts
+  std::size_t bytes;  // of all parts
   std::size_t packets;
 };
 
@@ -45,8 +46,8 @@ class GroMerger {
   GroMerger(GroMerger&&) noexcept;
   GroMerger& operator=(GroMerger&&) noexcept;
 
-  // Takes a packet whose memory stays valid until flush; the first of a group has its header rewritten there. Padding
-  // behind an IP packet must be cut off already. False when kMaxPackets are waiting: flush first.
+  // Takes a packet whose memory stays valid until flush; the first of a group has its header rewritten there.
+  // Padding behind an IP packet must be cut off already. False when kMaxPackets are waiting: flush first.
   bool add(std::span<std::uint8_t> packet);
 
   bool full() const { return packet_count_ == kMaxPackets; }

@@ -1,6 +1,7 @@
-// Cuts a super-frame of a TUN or TAP device into packets that stand for themselves, and completes the checksum of a
-// frame that is none. Two steps: a plan from the headers once a frame, then any segment in any order into memory of
-// the caller, so that a segment is written where it will be sealed. The payload is summed while it is copied.
+// Cuts a super-frame of a TUN or TAP device into packets that stand for themselves, and completes the
+// checksum of a frame that is none. Two steps: a plan from the headers once a frame, then any segment in any
+// order into memory of the caller, so that a segment is written where it will be sealed. The payload is
+// summed while it is copied.
 #pragma once
 
 #include <cstddef>
@@ -38,21 +39,22 @@ struct GsoPlan {
   std::size_t packet_size(std::size_t i) const { return segment_size(i) - l3_offset; }
 };
 
-// `l3_offset` is 0 for a TUN; on a TAP 14, and VLAN tags (802.1Q, 802.1ad) are skipped here. The lengths come from the
-// frame's own headers, never from `hdr_len`. False if the frame is no TCP or UDP of the type that `header` names, is a
-// fragment, has IPv6 extension headers or a length that does not hold: count it as kBadOffload.
+// `l3_offset` is 0 for a TUN; on a TAP 14, and VLAN tags (802.1Q, 802.1ad) are skipped here. The lengths come
+// from the frame's own headers, never from `hdr_len`. False if the frame is no TCP or UDP of the type that
+// `header` names, is a fragment, has IPv6 extension headers or a length that does not hold: count it as
+// kBadOffload.
 bool plan_gso(const VirtioNetHeader& header, std::span<const std::uint8_t> frame, std::size_t l3_offset,
               GsoPlan& plan);
 
-// Writes segment `index` < plan.segments of the same frame to `dst`, which has room for segment_size(index) bytes and
-// does not overlap the frame. Returns that size. Done to each: IPv4 total length, identification and checksum;
-// IPv6 payload length; TCP sequence number, FIN and PSH in the last only, CWR in the first only, checksum; UDP length,
-// checksum.
+// Writes segment `index` < plan.segments of the same frame to `dst`, which has room for segment_size(index)
+// bytes and does not overlap the frame. Returns that size. Done to each: IPv4 total length, identification
+// and checksum; IPv6 payload length; TCP sequence number, FIN and PSH in the last only, CWR in the first
+// only, checksum; UDP length, checksum.
 std::size_t write_gso_segment(const GsoPlan& plan, std::span<const std::uint8_t> frame, std::size_t index,
                               std::uint8_t* dst);
 
-// Completes the checksum in place, for a frame with kGsoNone. True at once without kNeedsCsum; false when start and
-// offset do not lie in the frame.
+// Completes the checksum in place, for a frame with kGsoNone. True at once without kNeedsCsum; false when
+// start and offset do not lie in the frame.
 bool complete_checksum(const VirtioNetHeader& header, std::span<std::uint8_t> frame);
 
 }  // namespace greywire

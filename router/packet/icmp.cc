@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t kIcmpHeaderSize = 8;
 constexpr std::uint8_t kHopLimit = 64;
-constexpr std::size_t kMaxIpv4Error = 576;   // RFC 1812 §4.3.2.3
-constexpr std::size_t kMaxIpv6Error = 1280;  // RFC 4443 §2.4 c
+constexpr std::size_t kMaxIpv4Error = 576;           // RFC 1812 §4.3.2.3
+constexpr std::size_t kMaxIpv6Error = 1280;          // RFC 4443 §2.4 c
 constexpr std::uint8_t kInternetworkControl = 0xc0;  // RFC 1812 §4.3.2.5
 
 constexpr std::uint8_t kV4EchoReply = 0;
@@ -26,10 +26,12 @@ constexpr std::uint8_t kV6EchoRequest = 128;
 constexpr std::uint8_t kV6EchoReply = 129;
 constexpr std::uint8_t kV6Redirect = 137;
 
-std::size_t ip_header_size(Family family) { return family == Family::kV4 ? kIpv4HeaderSize : kIpv6HeaderSize; }
+std::size_t ip_header_size(Family family) {
+  return family == Family::kV4 ? kIpv4HeaderSize : kIpv6HeaderSize;
+}
 
-void write_ip_header(std::uint8_t* out, std::size_t size, const IpAddress& source, const IpAddress& destination,
-                     std::uint8_t ds_field) {
+void write_ip_header(std::uint8_t* out, std::size_t size, const IpAddress& source,
+                     const IpAddress& destination, std::uint8_t ds_field) {
   const std::size_t header = ip_header_size(source.family());
   std::memset(out, 0, header);
   if (source.is_v4()) {
@@ -52,7 +54,8 @@ void write_ip_header(std::uint8_t* out, std::size_t size, const IpAddress& sourc
 }
 
 // The ICMP checksum; ICMPv6's covers a pseudo-header.
-std::uint16_t icmp_checksum(const std::uint8_t* packet, Family family, std::size_t icmp_at, std::size_t size) {
+std::uint16_t icmp_checksum(const std::uint8_t* packet, Family family, std::size_t icmp_at,
+                            std::size_t size) {
   std::uint64_t sum = 0;
   if (family == Family::kV6) {
     sum = checksum_pseudo_header(packet, family, kProtocolIcmpV6, static_cast<std::uint32_t>(size - icmp_at));
@@ -95,8 +98,8 @@ bool is_no_single_host(const IpAddress& address) {
   return address.is_v4() && (address.data()[0] == 0 || address.data()[0] >= 240);
 }
 
-std::size_t write_error(std::span<std::uint8_t> out, const IcmpHeader& header, const IpAddress& source_address,
-                        std::span<const std::uint8_t> offending) {
+std::size_t write_error(std::span<std::uint8_t> out, const IcmpHeader& header,
+                        const IpAddress& source_address, std::span<const std::uint8_t> offending) {
   IpPacketInfo ip;
   if (!parse_ip(offending, ip) || ip.family != source_address.family()) return 0;
   const std::size_t most = ip.family == Family::kV4 ? kMaxIpv4Error : kMaxIpv6Error;
@@ -112,8 +115,9 @@ std::size_t write_error(std::span<std::uint8_t> out, const IcmpHeader& header, c
 }  // namespace
 
 std::size_t write_echo_request(std::span<std::uint8_t> out, const IpAddress& source_address,
-                               const IpAddress& destination_address, std::uint16_t identifier, std::uint16_t sequence,
-                               std::span<const std::uint8_t> payload, std::uint8_t ds_field) {
+                               const IpAddress& destination_address, std::uint16_t identifier,
+                               std::uint16_t sequence, std::span<const std::uint8_t> payload,
+                               std::uint8_t ds_field) {
   const IcmpHeader header{.type = source_address.is_v4() ? kV4EchoRequest : kV6EchoRequest,
                           .rest = std::uint32_t{identifier} << 16 | sequence};
   return write_icmp(out, source_address, destination_address, header, payload, ds_field);
@@ -141,7 +145,7 @@ bool parse_echo(std::span<const std::uint8_t> packet, EchoMessage& echo) {
 }
 
 std::size_t write_echo_reply(std::span<std::uint8_t> out, const EchoMessage& request, std::uint8_t ds_field) {
-  if (request.is_reply) return 0;
+  if (request.is_reply || request.destination.is_multicast() || request.source.is_multicast()) return 0;
   const IcmpHeader header{.type = request.source.is_v4() ? kV4EchoReply : kV6EchoReply,
                           .rest = std::uint32_t{request.identifier} << 16 | request.sequence};
   return write_icmp(out, request.destination, request.source, header, request.payload, ds_field);
@@ -161,15 +165,21 @@ bool may_send_icmp_error(std::span<const std::uint8_t> offending, bool too_big) 
   return upper.offset < ip.total_size && !is_icmp_error(ip.family, offending[upper.offset]);
 }
 
-std::size_t write_unreachable(std::span<std::uint8_t> out, Unreachable reason, const IpAddress& source_address,
-                              std::span<const std::uint8_t> offending) {
+std::size_t write_unreachable(std::span<std::uint8_t> out, Unreachable reason,
+                              const IpAddress& source_address, std::span<const std::uint8_t> offending) {
   if (!may_send_icmp_error(offending)) return 0;
   const bool v4 = source_address.is_v4();
   IcmpHeader header{.type = v4 ? kV4Unreachable : kV6Unreachable};
   switch (reason) {
-    case Unreachable::kNoRoute: header.code = 0; break;
-    case Unreachable::kAdmin: header.code = v4 ? 13 : 1; break;
-    case Unreachable::kNoEndpoint: header.code = v4 ? 1 : 3; break;
+    case Unreachable::kNoRoute:
+      header.code = 0;
+      break;
+    case Unreachable::kAdmin:
+      header.code = v4 ? 13 : 1;
+      break;
+    case Unreachable::kNoEndpoint:
+      header.code = v4 ? 1 : 3;
+      break;
   }
   return write_error(out, header, source_address, offending);
 }

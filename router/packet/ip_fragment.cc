@@ -14,15 +14,16 @@ constexpr std::uint16_t kMoreFragments = 0x2000;
 constexpr std::uint8_t kOptionCopied = 0x80;
 constexpr std::uint8_t kOptionNop = 1;
 
-// RFC 8200 §4.5: up to and including Hop-by-Hop and Routing headers; Destination Options belong to it only before a
-// Routing header. False for a packet that is a fragment already.
+// RFC 8200 §4.5: up to and including Hop-by-Hop and Routing headers; Destination Options belong to it only
+// before a Routing header. False for a packet that is a fragment already.
 bool find_unfragmentable(std::span<const std::uint8_t> packet, const IpPacketInfo& ip, FragmentPlan& plan) {
   std::size_t at = kIpv6HeaderSize;
   std::uint8_t protocol = ip.protocol;
   std::size_t next_header_at = 6;
   plan.header_size = at;
   plan.next_header_at = next_header_at;
-  while (protocol == kProtocolHopByHop || protocol == kProtocolRouting || protocol == kProtocolDestinationOptions) {
+  while (protocol == kProtocolHopByHop || protocol == kProtocolRouting ||
+         protocol == kProtocolDestinationOptions) {
     if (at + 8 > ip.total_size) return false;
     const std::size_t size = (packet[at + 1] + 1U) * 8U;
     if (at + size > ip.total_size) return false;
@@ -88,8 +89,8 @@ void write_ipv6_header(const FragmentPlan& plan, std::size_t index, std::size_t 
 
 }  // namespace
 
-bool plan_fragments(std::span<const std::uint8_t> packet, Mtu mtu, FragmentPlan& plan, DontFragment dont_fragment,
-                    std::uint32_t ipv6_identification) {
+bool plan_fragments(std::span<const std::uint8_t> packet, Mtu mtu, FragmentPlan& plan,
+                    DontFragment dont_fragment, std::uint32_t ipv6_identification) {
   IpPacketInfo ip;
   if (!parse_ip(packet, ip)) return false;
   plan = {};

@@ -45,9 +45,12 @@ bool parse_ipv6(std::span<const std::uint8_t> packet, IpPacketInfo& info) {
 bool parse_ip(std::span<const std::uint8_t> packet, IpPacketInfo& info) {
   if (packet.empty()) return false;
   switch (packet[0] >> 4) {
-    case 4: return parse_ipv4(packet, info);
-    case 6: return parse_ipv6(packet, info);
-    default: return false;
+    case 4:
+      return parse_ipv4(packet, info);
+    case 6:
+      return parse_ipv6(packet, info);
+    default:
+      return false;
   }
 }
 
@@ -69,7 +72,8 @@ bool find_upper_layer(std::span<const std::uint8_t> packet, const IpPacketInfo& 
         if (upper.offset + 8 > info.total_size) return false;
         size = upper.protocol == kProtocolFragment ? 8 : (p[upper.offset + 1] + 1U) * 8U;
         break;
-      default: return true;
+      default:
+        return true;
     }
     if (upper.offset + size > info.total_size) return false;
     const std::uint8_t next = p[upper.offset];

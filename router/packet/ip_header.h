@@ -27,24 +27,25 @@ inline constexpr std::uint8_t kProtocolDestinationOptions = 60;
 
 struct IpPacketInfo {
   Family family = Family::kV4;
-  std::uint8_t protocol = 0;       // IPv4: Protocol. IPv6: the first Next Header; see find_upper_layer
-  std::uint8_t ds_field = 0;       // DSCP and ECN, 8 bits
-  std::uint8_t hop_limit = 0;      // TTL in IPv4
-  bool is_fragment = false;        // IPv6: only if the Fragment header comes first, as it does without options
-  bool dont_fragment = false;      // IPv6: always
-  std::uint16_t header_size = 0;   // IPv4: with options, 20-60. IPv6: 40
-  std::uint32_t total_size = 0;    // header and payload; what the packet has beyond this is padding
+  std::uint8_t protocol = 0;      // IPv4: Protocol. IPv6: the first Next Header; see find_upper_layer
+  std::uint8_t ds_field = 0;      // DSCP and ECN, 8 bits
+  std::uint8_t hop_limit = 0;     // TTL in IPv4
+  bool is_fragment = false;       // IPv6: only if the Fragment header comes first, as it does without options
+  bool dont_fragment = false;     // IPv6: always
+  std::uint16_t header_size = 0;  // IPv4: with options, 20-60. IPv6: 40
+  std::uint32_t total_size = 0;   // header and payload; what the packet has beyond this is padding
 };
 
-// False unless version and lengths are sane: a whole header, and header_size <= total_size <= packet.size(). `info`
-// is then not to be used. Neither checksum nor addresses are looked at.
+// False unless version and lengths are sane: a whole header, and header_size <= total_size <= packet.size().
+// `info` is then not to be used. Neither checksum nor addresses are looked at.
 bool parse_ip(std::span<const std::uint8_t> packet, IpPacketInfo& info);
 
-// Where the upper layer begins, IPv6 extension headers skipped (Hop-by-Hop, Routing, Destination Options, Fragment).
+// Where the upper layer begins, IPv6 extension headers skipped (Hop-by-Hop, Routing, Destination Options,
+// Fragment).
 struct UpperLayer {
   std::uint8_t protocol = 0;
-  std::uint32_t offset = 0;         // from the start of the packet
-  bool is_fragment = false;         // then `protocol` and `offset` describe the fragment's own payload
+  std::uint32_t offset = 0;           // from the start of the packet
+  bool is_fragment = false;           // then `protocol` and `offset` describe the fragment's own payload
   std::uint16_t fragment_offset = 0;  // bytes; not zero: there is no upper-layer header here
 };
 
@@ -72,7 +73,9 @@ inline constexpr std::uint8_t kEcnEct0 = 2;
 inline constexpr std::uint8_t kEcnCe = 3;
 
 // RFC 6040 §4.1, normal mode: the outer header's ECN bits are the inner's.
-constexpr std::uint8_t ecn_encapsulate(std::uint8_t inner_ds_field) { return inner_ds_field & kEcnMask; }
+constexpr std::uint8_t ecn_encapsulate(std::uint8_t inner_ds_field) {
+  return inner_ds_field & kEcnMask;
+}
 
 // RFC 6040 §4.2, figure 4: the ECN bits of the packet that leaves a tunnel; nothing when it must be dropped.
 constexpr std::optional<std::uint8_t> ecn_decapsulate(std::uint8_t inner_ecn, std::uint8_t outer_ecn) {

@@ -16,10 +16,10 @@ struct IpReassembly::Fragment {
   bool more = false;
   std::uint32_t identification = 0;
   std::uint32_t offset = 0;
-  std::uint32_t size = 0;            // of the payload
-  std::size_t header_size = 0;       // of what stays before the payload: no Fragment header
+  std::uint32_t size = 0;       // of the payload
+  std::size_t header_size = 0;  // of what stays before the payload: no Fragment header
   std::size_t payload_at = 0;
-  std::size_t next_header_at = 0;    // IPv6: offset of the Next Header byte that says 44
+  std::size_t next_header_at = 0;  // IPv6: offset of the Next Header byte that says 44
   std::array<std::uint8_t, 32> addresses{};
   std::uint32_t tag = 0;
 };
@@ -37,11 +37,11 @@ struct IpReassembly::Datagram {
   std::uint32_t identification = 0;
   std::array<std::uint8_t, 32> addresses{};
   TimePoint deadline;
-  std::uint32_t fragments = 0;   // taken, duplicates included
-  std::uint32_t total = 0;       // payload bytes, known when the last fragment is there, else 0
-  std::uint32_t received = 0;    // payload bytes
-  std::uint32_t highest = 0;     // end of the furthest piece
-  std::size_t header_size = 0;   // 0 until the first fragment is there
+  std::uint32_t fragments = 0;  // taken, duplicates included
+  std::uint32_t total = 0;      // payload bytes, known when the last fragment is there, else 0
+  std::uint32_t received = 0;   // payload bytes
+  std::uint32_t highest = 0;    // end of the furthest piece
+  std::size_t header_size = 0;  // 0 until the first fragment is there
   std::array<std::uint8_t, kMaxHeader> header;
   std::size_t piece_count = 0;
   std::array<Piece, kMaxFragments> pieces;  // sorted, none overlaps
@@ -122,7 +122,8 @@ std::optional<DropReason> IpReassembly::parse(std::span<const std::uint8_t> pack
   fragment.size = static_cast<std::uint32_t>(ip.total_size - fragment.payload_at);
   if (fragment.size == 0 || (fragment.more && fragment.size % 8 != 0)) return DropReason::kFragmentBad;
   // RFC 791 counts the header in the total length, RFC 8200 all but the fixed header.
-  const std::size_t counted = ip.family == Family::kV4 ? fragment.header_size : fragment.header_size - kIpv6HeaderSize;
+  const std::size_t counted =
+      ip.family == Family::kV4 ? fragment.header_size : fragment.header_size - kIpv6HeaderSize;
   if (counted + fragment.offset + fragment.size > kMaxPacket) return DropReason::kFragmentBad;
   // RFC 8200 §4.5: the key of IPv6 does not have the protocol.
   const std::uint32_t key_protocol = ip.family == Family::kV4 ? fragment.protocol | 0x100U : 0;
@@ -188,7 +189,8 @@ void IpReassembly::evict(Datagram& datagram, ReassemblyResult& result) {
   close(datagram);
 }
 
-IpReassembly::Datagram& IpReassembly::open(const Fragment& fragment, TimePoint now, ReassemblyResult& result) {
+IpReassembly::Datagram& IpReassembly::open(const Fragment& fragment, TimePoint now,
+                                           ReassemblyResult& result) {
   if (pending_ == datagrams_.size()) evict(*oldest(nullptr, false), result);
   const auto slot = static_cast<std::size_t>(std::find(tags_.begin(), tags_.end(), 0U) - tags_.begin());
   tags_[slot] = fragment.tag;
@@ -261,7 +263,8 @@ void IpReassembly::store(Datagram& datagram, const Fragment& fragment) {
   for (; place > 0 && datagram.pieces[place - 1].offset > fragment.offset; --place) {
     datagram.pieces[place] = datagram.pieces[place - 1];
   }
-  datagram.pieces[place] = {static_cast<std::uint16_t>(fragment.offset), static_cast<std::uint16_t>(fragment.size)};
+  datagram.pieces[place] = {static_cast<std::uint16_t>(fragment.offset),
+                            static_cast<std::uint16_t>(fragment.size)};
   datagram.received += fragment.size;
   datagram.highest = std::max(datagram.highest, end);
   datagram.ecn_seen |= static_cast<std::uint8_t>(1U << fragment.ecn);

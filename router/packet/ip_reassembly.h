@@ -1,9 +1,11 @@
-// Puts the fragments of IPv4 and IPv6 packets together again, in bounded memory: one instance a peer, so that no
-// peer can take another's. RFC 791 §3.2, RFC 815, RFC 8200 §4.5, RFC 5722 (overlaps), RFC 6946 (atomic fragments).
+// Puts the fragments of IPv4 and IPv6 packets together again, in bounded memory: one instance a peer, so that
+// no peer can take another's. RFC 791 §3.2, RFC 815, RFC 8200 §4.5, RFC 5722 (overlaps), RFC 6946 (atomic
+// fragments).
 //
-// The timeout is short on purpose. IPv4's identification has 16 bits: at a gigabit of 1500-byte packets it comes round
-// in 0.8 s, and after the loss of one fragment the rest could be joined with those of another packet (RFC 4963).
-// RFC 791's 15 s and RFC 8200's 60 s are of no use here: fragments of a tunnel leave together and arrive together.
+// The timeout is short on purpose. IPv4's identification has 16 bits: at a gigabit of 1500-byte packets it
+// comes round in 0.8 s, and after the loss of one fragment the rest could be joined with those of another
+// packet (RFC 4963). RFC 791's 15 s and RFC 8200's 60 s are of no use here: fragments of a tunnel leave
+// together and arrive together.
 //
 // One thread at a time. Memory comes once, with the first fragment, and is kept.
 #pragma once
@@ -23,14 +25,14 @@
 namespace greywire {
 
 struct ReassemblyLimits {
-  std::size_t bytes = 256 * 1024;  // payload of unfinished packets, in units of 2 KiB
-  std::size_t datagrams = 64;      // unfinished packets at a time
+  std::size_t bytes = 256 * 1024;              // payload of unfinished packets, in units of 2 KiB
+  std::size_t datagrams = 64;                  // unfinished packets at a time
   Duration timeout = std::chrono::seconds(1);  // from a packet's first fragment to its last
 };
 
 struct ReassemblyResult {
-  // A complete packet, its header rewritten as if it had never been cut; empty while there is none. Valid until the
-  // next call.
+  // A complete packet, its header rewritten as if it had never been cut; empty while there is none. Valid
+  // until the next call.
   std::span<std::uint8_t> packet;
   std::uint32_t fragments = 0;  // that `packet` was made of, duplicates included
   // Why the fragment handed in will not become part of a packet.
@@ -56,9 +58,10 @@ class IpReassembly {
   IpReassembly(IpReassembly&&) noexcept;
   IpReassembly& operator=(IpReassembly&&) noexcept;
 
-  // Takes one fragment, copying what it needs. A packet that is no fragment, or makes no sense, is kFragmentBad. An
-  // exact duplicate is ignored without a drop. After an overlap or a contradiction, what still comes of that packet is
-  // dropped too, as kFragmentOverlap, until the timeout. When datagrams or bytes run out, the oldest packet makes room.
+  // Takes one fragment, copying what it needs. A packet that is no fragment, or makes no sense, is
+  // kFragmentBad. An exact duplicate is ignored without a drop. After an overlap or a contradiction, what
+  // still comes of that packet is dropped too, as kFragmentOverlap, until the timeout. When datagrams or
+  // bytes run out, the oldest packet makes room.
   ReassemblyResult add(std::span<const std::uint8_t> fragment, TimePoint now);
 
   // Gives up what is too old. Only needed when no fragments come any more: add() does it too.
@@ -67,7 +70,7 @@ class IpReassembly {
   // When expire() has something to do, or kNever.
   TimePoint next_expiry() const { return next_expiry_; }
 
-  std::size_t pending() const { return pending_; }             // unfinished packets
+  std::size_t pending() const { return pending_; }                           // unfinished packets
   std::size_t pending_bytes() const { return chunks_in_use_ * kChunkSize; }  // memory that they hold
 
  private:

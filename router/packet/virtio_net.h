@@ -8,7 +8,8 @@
 namespace greywire {
 
 // `flags`
-inline constexpr std::uint8_t kNeedsCsum = 1;  // the field at csum_start + csum_offset holds a pseudo-header sum only
+inline constexpr std::uint8_t kNeedsCsum =
+    1;  // the field at csum_start + csum_offset holds a pseudo-header sum only
 inline constexpr std::uint8_t kDataValid = 2;  // the checksum was verified
 
 // `gso_type`

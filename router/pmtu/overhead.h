@@ -27,7 +27,9 @@ inline constexpr Mtu kMinIpv6Mtu{1280};  // RFC 8200 §5; below it the kernel ta
 inline constexpr Mtu kMinIpv4Mtu{68};    // RFC 791 §3.2
 inline constexpr Mtu kMaxMtu{65535};
 
-constexpr std::uint32_t ip_header(Family family) { return family == Family::kV4 ? 20 : 40; }
+constexpr std::uint32_t ip_header(Family family) {
+  return family == Family::kV4 ? 20 : 40;
+}
 
 constexpr Mtu less(Mtu mtu, std::uint32_t overhead) {
   return mtu.bytes > overhead ? Mtu{mtu.bytes - overhead} : Mtu{0};
@@ -40,9 +42,11 @@ constexpr std::uint32_t wireguard_overhead(Family underlay) {
   return ip_header(underlay) + kUdpHeader + kTransportHeader + kTransportTag;
 }
 
-// The largest inner packet for a path whose IP packets may have `path` bytes: 1440 or 1420 of 1500. Padding never
-// takes from it, see padded_size.
-constexpr Mtu max_inner(Mtu path, Family underlay) { return less(path, wireguard_overhead(underlay)); }
+// The largest inner packet for a path whose IP packets may have `path` bytes: 1440 or 1420 of 1500. Padding
+// never takes from it, see padded_size.
+constexpr Mtu max_inner(Mtu path, Family underlay) {
+  return less(path, wireguard_overhead(underlay));
+}
 
 // The inner packet with its zeros: the next multiple of 16, but never past the largest inner packet.
 constexpr std::uint32_t padded_size(std::uint32_t inner, Mtu largest) {
@@ -51,8 +55,11 @@ constexpr std::uint32_t padded_size(std::uint32_t inner, Mtu largest) {
   return inner > largest.bytes ? inner : largest.bytes;
 }
 
-// The UDP payload of transport data, and the whole underlay packet, for an inner packet that is padded already.
-constexpr std::uint32_t datagram_size(std::uint32_t padded) { return kTransportHeader + padded + kTransportTag; }
+// The UDP payload of transport data, and the whole underlay packet, for an inner packet that is padded
+// already.
+constexpr std::uint32_t datagram_size(std::uint32_t padded) {
+  return kTransportHeader + padded + kTransportTag;
+}
 constexpr std::uint32_t underlay_size(std::uint32_t padded, Family underlay) {
   return ip_header(underlay) + kUdpHeader + datagram_size(padded);
 }
@@ -78,11 +85,13 @@ constexpr Mtu gre_payload_mtu(Mtu inner, Family delivery, GreOptions options = {
 }
 
 // ... and a GRETAP link, within frames that have `vlan_tags` tags: 1402 of 1440.
-constexpr Mtu gretap_payload_mtu(Mtu inner, Family delivery, GreOptions options = {}, std::uint32_t vlan_tags = 0) {
+constexpr Mtu gretap_payload_mtu(Mtu inner, Family delivery, GreOptions options = {},
+                                 std::uint32_t vlan_tags = 0) {
   return less(inner, gre_overhead(delivery, options) + kEthernetHeader + vlan_tags * kVlanTag);
 }
 
-// The delivery packet of an IP packet of `ip_mtu` bytes in an Ethernet frame: what a bridge at 1500 asks of a peer.
+// The delivery packet of an IP packet of `ip_mtu` bytes in an Ethernet frame: what a bridge at 1500 asks of a
+// peer.
 constexpr std::uint32_t gretap_delivery_size(Mtu ip_mtu, Family delivery, GreOptions options = {},
                                              std::uint32_t vlan_tags = 0) {
   return gre_overhead(delivery, options) + kEthernetHeader + vlan_tags * kVlanTag + ip_mtu.bytes;

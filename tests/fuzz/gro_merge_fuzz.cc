@@ -1,5 +1,5 @@
-// Packets merged and cut again are the packets that went in. The input is a script: most steps go on with the flow as
-// TCP would, some change a field, some are raw bytes.
+// Packets merged and cut again are the packets that went in. The input is a script: most steps go on with the
+// flow as TCP would, some change a field, some are raw bytes.
 #include <algorithm>
 #include <map>
 #include <vector>
@@ -32,17 +32,39 @@ Bytes step(Script& script, std::vector<test::PacketSpec>& flows) {
   const std::uint8_t value = script.next();
   std::size_t size = 64;
   switch (what % 16) {
-    case 0: flow.flags = value; break;
-    case 1: flow.acknowledgment += value; break;
-    case 2: flow.sequence += value; break;
-    case 3: flow.window = value; break;
-    case 4: flow.options = Bytes(value % 11 * 4U, 1); break;
-    case 5: size = value; break;
-    case 6: flow.ttl = value; break;
-    case 7: flow.ds_field = value; break;
-    case 8: flow.id = static_cast<std::uint16_t>(flow.id + value); break;
-    case 9: flow.flags = 0x18; break;
-    default: flow.flags = 0x10; break;
+    case 0:
+      flow.flags = value;
+      break;
+    case 1:
+      flow.acknowledgment += value;
+      break;
+    case 2:
+      flow.sequence += value;
+      break;
+    case 3:
+      flow.window = value;
+      break;
+    case 4:
+      flow.options = Bytes(value % 11 * 4U, 1);
+      break;
+    case 5:
+      size = value;
+      break;
+    case 6:
+      flow.ttl = value;
+      break;
+    case 7:
+      flow.ds_field = value;
+      break;
+    case 8:
+      flow.id = static_cast<std::uint16_t>(flow.id + value);
+      break;
+    case 9:
+      flow.flags = 0x18;
+      break;
+    default:
+      flow.flags = 0x10;
+      break;
   }
   flow.payload = Bytes(size, value);
   Bytes packet = test::tcp_packet(flow);
@@ -54,12 +76,12 @@ Bytes step(Script& script, std::vector<test::PacketSpec>& flows) {
 }
 
 // The flow as addresses and ports, or the whole of a packet that has none.
-Bytes key_of(const Bytes& p) {
+std::string key_of(const Bytes& p) {
   const bool tcp4 = p.size() >= 40 && p[0] == 0x45 && p[9] == 6;
   const bool tcp6 = p.size() >= 60 && p[0] >> 4 == 6 && p[6] == 6;
   if (tcp4) return {p.begin() + 12, p.begin() + 24};
   if (tcp6) return {p.begin() + 8, p.begin() + 44};
-  return p;
+  return test::as_string(p);
 }
 
 }  // namespace
@@ -77,8 +99,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   std::vector<Bytes> copies = packets;
   GroMerger merger(Layer::kL3);
   for (auto& p : copies) FUZZ_CHECK(merger.add(p));
-  std::map<Bytes, std::vector<Bytes>> in;
-  std::map<Bytes, std::vector<Bytes>> out;
+  std::map<std::string, std::vector<Bytes>> in;
+  std::map<std::string, std::vector<Bytes>> out;
   for (const auto& p : packets) in[key_of(p)].push_back(p);
   merger.flush([&](const MergedFrame& frame) {
     Bytes whole;
@@ -105,7 +127,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   // The same bytes as frames that nobody made on purpose.
   GroMerger ethernet(Layer::kEthernet);
   Bytes raw(bytes, bytes + size);
-  for (std::size_t at = 0; at < raw.size() && !ethernet.full(); at += 97) ethernet.add(std::span(raw).subspan(at));
+  for (std::size_t at = 0; at < raw.size() && !ethernet.full(); at += 97)
+    ethernet.add(std::span(raw).subspan(at));
   ethernet.flush([](const MergedFrame&) {});
   return 0;
 }

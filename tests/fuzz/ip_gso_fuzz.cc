@@ -25,7 +25,8 @@ void cut(const VirtioNetHeader& header, std::span<const std::uint8_t> frame, std
     FUZZ_CHECK(parse_ip(packet, ip));
     FUZZ_CHECK(ip.total_size == packet.size());
     const auto l4 = packet.subspan(ip.header_size);
-    const auto sum = checksum_pseudo_header(packet.data(), ip.family, ip.protocol, static_cast<std::uint32_t>(l4.size()));
+    const auto sum =
+        checksum_pseudo_header(packet.data(), ip.family, ip.protocol, static_cast<std::uint32_t>(l4.size()));
     FUZZ_CHECK(checksum_finish(checksum_add(l4.data(), l4.size(), sum)) == 0);
     total += plan.payload_of(i);
   }

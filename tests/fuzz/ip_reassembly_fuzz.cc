@@ -1,5 +1,5 @@
-// Fragments from a script: few identifications, few offsets, so that they meet, overlap and contradict each other; raw
-// bytes between them. Memory stays inside its bounds, and what comes out is a sane packet.
+// Fragments from a script: few identifications, few offsets, so that they meet, overlap and contradict each
+// other; raw bytes between them. Memory stays inside its bounds, and what comes out is a sane packet.
 #include <vector>
 
 #include "router/packet/ip_reassembly.h"
@@ -57,6 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   }
   now += std::chrono::seconds(1);
   reassembly.expire(now).count(drops);
-  FUZZ_CHECK(reassembly.pending() == 0 && reassembly.pending_bytes() == 0 && reassembly.next_expiry() == kNever);
+  FUZZ_CHECK(reassembly.pending() == 0 && reassembly.pending_bytes() == 0 &&
+             reassembly.next_expiry() == kNever);
   return 0;
 }

@@ -1,5 +1,6 @@
-// Runs a fuzz target without libFuzzer: over its seed corpus, if there is one in tests/fuzz/corpus/<target>/, and over a
-// bounded number of pseudo-random and mutated inputs. The seed is printed; a failing run repeats with it:
+// Runs a fuzz target without libFuzzer: over its seed corpus, if there is one in tests/fuzz/corpus/<target>/,
+// and over a bounded number of pseudo-random and mutated inputs. The seed is printed; a failing run repeats
+// with it:
 //
 //   ip_gso_fuzz [--seed N] [--runs N] [--seconds N] [FILE...]
 //
@@ -35,10 +36,12 @@ std::vector<Bytes> read_corpus(const std::string& target) {
 #ifdef GREYWIRE_TESTS_DIR
   const std::filesystem::path folder = std::filesystem::path(GREYWIRE_TESTS_DIR) / "fuzz" / "corpus" / target;
   std::error_code none;
+  std::vector<std::filesystem::path> paths;
   for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
-    if (entry.is_regular_file()) corpus.push_back(read_file(entry.path()));
+    if (entry.is_regular_file()) paths.push_back(entry.path());
   }
-  std::sort(corpus.begin(), corpus.end());
+  std::sort(paths.begin(), paths.end());  // the folder's order is not the same everywhere
+  for (const auto& path : paths) corpus.push_back(read_file(path));
 #else
   (void)target;
 #endif
@@ -59,7 +62,8 @@ class Inputs {
  private:
   std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_() % n); }
   std::uint8_t byte() {
-    return below(3) == 0 ? kInteresting[below(std::size(kInteresting))] : static_cast<std::uint8_t>(random_());
+    return below(3) == 0 ? kInteresting[below(std::size(kInteresting))]
+                         : static_cast<std::uint8_t>(random_());
   }
 
   Bytes fresh() {
@@ -76,15 +80,27 @@ class Inputs {
     const std::size_t at = below(input.size());
     const auto place = input.begin() + static_cast<std::ptrdiff_t>(at);
     switch (below(6)) {
-      case 0: input[at] = byte(); break;
-      case 1: input[at] ^= static_cast<std::uint8_t>(1U << below(8)); break;
-      case 2: input[at] = static_cast<std::uint8_t>(input[at] + (below(2) == 0 ? 1 : 255)); break;
-      case 3: input.insert(place, byte()); break;
-      case 4: input.erase(place, place + static_cast<std::ptrdiff_t>(1 + below(std::min<std::size_t>(8, input.size() - at)))); break;
+      case 0:
+        input[at] = byte();
+        break;
+      case 1:
+        input[at] ^= static_cast<std::uint8_t>(1U << below(8));
+        break;
+      case 2:
+        input[at] = static_cast<std::uint8_t>(input[at] + (below(2) == 0 ? 1 : 255));
+        break;
+      case 3:
+        input.insert(place, byte());
+        break;
+      case 4:
+        input.erase(place, place + static_cast<std::ptrdiff_t>(
+                                       1 + below(std::min<std::size_t>(8, input.size() - at))));
+        break;
       case 5: {
         const std::size_t from = below(input.size());
         const std::size_t n = below(std::min(input.size() - std::max(at, from), std::size_t{64}) + 1);
-        const Bytes slice(input.begin() + static_cast<std::ptrdiff_t>(from), input.begin() + static_cast<std::ptrdiff_t>(from + n));
+        const Bytes slice(input.begin() + static_cast<std::ptrdiff_t>(from),
+                          input.begin() + static_cast<std::ptrdiff_t>(from + n));
         std::copy(slice.begin(), slice.end(), input.begin() + static_cast<std::ptrdiff_t>(at));
         break;
       }
@@ -144,7 +160,8 @@ int main(int argc, char** argv) {
 
   const std::string target = std::filesystem::path(argv[0]).filename().string();
   std::vector<Bytes> corpus = read_corpus(target);
-  std::printf("%s: seed %llu, %zu seed files\n", target.c_str(), static_cast<unsigned long long>(options.seed), corpus.size());
+  std::printf("%s: seed %llu, %zu seed files\n", target.c_str(),
+              static_cast<unsigned long long>(options.seed), corpus.size());
   std::fflush(stdout);  // before anything can abort
   for (const auto& input : corpus) run(input);
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(options.seconds);

@@ -1,5 +1,5 @@
-// Any bytes as an IP packet whose MSS is to be clamped: at most the option and the checksum change, and a checksum that
-// was right stays right.
+// Any bytes as an IP packet whose MSS is to be clamped: at most the option and the checksum change, and a
+// checksum that was right stays right.
 #include <vector>
 
 #include "router/packet/checksum.h"
@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     IpPacketInfo ip;
     FUZZ_CHECK(parse_ip(packet, ip));
     const auto l4 = packet.subspan(ip.header_size, ip.total_size - ip.header_size);
-    const auto pseudo = checksum_pseudo_header(packet.data(), ip.family, 6, static_cast<std::uint32_t>(l4.size()));
+    const auto pseudo =
+        checksum_pseudo_header(packet.data(), ip.family, 6, static_cast<std::uint32_t>(l4.size()));
     return checksum_fold(checksum_add(l4.data(), l4.size(), pseudo)) % 0xffff;
   };
   for (const TcpChecksum kind : {TcpChecksum::kComplete, TcpChecksum::kPartial}) {

@@ -32,7 +32,8 @@ TEST(GreHeader, EveryCombinationThereAndBack) {
 
 TEST(GreHeader, BytesOfRfc2890) {
   Bytes out(16);
-  EXPECT_EQ(encode({.key = 0x0a0b0c0d, .sequence = 7, .checksum = true, .protocol = 0x6558}, out.data()), 16U);
+  EXPECT_EQ(encode({.key = 0x0a0b0c0d, .sequence = 7, .checksum = true, .protocol = 0x6558}, out.data()),
+            16U);
   EXPECT_EQ(out, (Bytes{0xb0, 0, 0x65, 0x58, 0, 0, 0, 0, 0x0a, 0x0b, 0x0c, 0x0d, 0, 0, 0, 7}));
 }
 

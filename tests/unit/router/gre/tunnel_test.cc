@@ -11,7 +11,9 @@ namespace {
 
 using test::Bytes;
 
-IpAddress address(const char* text) { return IpAddress::parse(text).value(); }
+IpAddress address(const char* text) {
+  return IpAddress::parse(text).value();
+}
 
 TunnelConfig config_of(Family family, std::optional<std::uint32_t> key = std::nullopt) {
   if (family == Family::kV4) return {.local = address("10.9.0.2"), .remote = address("10.9.1.1"), .key = key};
@@ -26,7 +28,8 @@ TEST(GreTunnel, ThereAndBack) {
       const Encapsulation encapsulation(config);
       const std::size_t header = (family == Family::kV4 ? 24U : 44U) + (with_key ? 4U : 0U);
       ASSERT_EQ(encapsulation.header_size(), header);
-      for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1500}, encapsulation.max_payload()}) {
+      for (const std::size_t size :
+           {std::size_t{0}, std::size_t{1}, std::size_t{1500}, encapsulation.max_payload()}) {
         Bytes packet(header + size, 0xe7);
         const std::uint16_t protocol = config.ethernet ? kProtocolEthernet : kProtocolIpv4;
         encapsulation.write(packet.data(), size, protocol, 0xb9, 0xbeef, 0x54321);
@@ -103,15 +106,18 @@ TEST(GreTunnel, WhatIsRefused) {
            Case{"encapsulation limit", std::nullopt, options({47, 0, 4, 1, 4, 1, 1, 0})},
            Case{"padding options", std::nullopt, options({47, 0, 0, 0, 1, 2, 0, 0})},
            Case{"an unknown option to be skipped", std::nullopt, options({47, 0, 0x1e, 4, 0, 0, 0, 0})},
-           Case{"an unknown option that forbids", DropReason::kGreBadHeader, options({47, 0, 0x5e, 4, 0, 0, 0, 0})},
+           Case{"an unknown option that forbids", DropReason::kGreBadHeader,
+                options({47, 0, 0x5e, 4, 0, 0, 0, 0})},
            Case{"an option past the header", DropReason::kGreBadHeader, options({47, 0, 1, 9, 0, 0, 0, 0})},
            Case{"options past the packet", DropReason::kGreBadHeader, options({47, 9, 1, 4, 0, 0, 0, 0})},
            Case{"options before UDP", DropReason::kGreBadHeader, options({17, 0, 1, 4, 0, 0, 0, 0})},
            Case{"UDP", DropReason::kGreBadHeader, test::udp_packet({})},
            Case{"a fragment", DropReason::kGreBadHeader, fragment},
            Case{"cut short", DropReason::kGreBadHeader, gre_packet(Family::kV4, 47, {0, 0, 8})},
-           Case{"version 1", DropReason::kGreBadHeader, gre_packet(Family::kV4, 47, {0x20, 1, 0x88, 0x0b, 0, 0, 0, 0})},
-           Case{"bad checksum", DropReason::kGreBadChecksum, gre_packet(Family::kV4, 47, {0x80, 0, 8, 0, 1, 2, 0, 0})},
+           Case{"version 1", DropReason::kGreBadHeader,
+                gre_packet(Family::kV4, 47, {0x20, 1, 0x88, 0x0b, 0, 0, 0, 0})},
+           Case{"bad checksum", DropReason::kGreBadChecksum,
+                gre_packet(Family::kV4, 47, {0x80, 0, 8, 0, 1, 2, 0, 0})},
            Case{"ARP", DropReason::kGreBadProtocol, gre_packet(Family::kV4, 47, {0, 0, 8, 6, 0, 0})},
            Case{"nothing", DropReason::kGreBadHeader, {}},
        }) {

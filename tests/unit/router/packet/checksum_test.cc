@@ -20,7 +20,9 @@ TEST(Checksum, EveryLengthAndAlignmentAgreesWithThePlainSum) {
     }
   }
   for (const std::size_t n : {1024U, 1420U, 1499U, 1500U, 2047U}) {
-    EXPECT_EQ(checksum_finish(checksum_add(data.data() + 3, n, 0)), test::plain_checksum({data.data() + 3, n})) << n;
+    EXPECT_EQ(checksum_finish(checksum_add(data.data() + 3, n, 0)),
+              test::plain_checksum({data.data() + 3, n}))
+        << n;
   }
 }
 
@@ -77,7 +79,8 @@ TEST(Checksum, UpdateEqualsANewSum) {
     const std::uint16_t old_word = load_be16(&data[at]);
     const auto new_word = static_cast<std::uint16_t>(random());
     store_be16(&data[at], new_word);
-    ASSERT_EQ(checksum_update(before, old_word, new_word), checksum_finish(checksum_add(data.data(), data.size(), 0)));
+    ASSERT_EQ(checksum_update(before, old_word, new_word),
+              checksum_finish(checksum_add(data.data(), data.size(), 0)));
   }
 }
 
@@ -86,7 +89,8 @@ TEST(Checksum, PseudoHeaderOfBothFamilies) {
     const Bytes p = test::udp_packet({.family = family, .payload = {1, 2, 3, 4, 5}});
     const std::size_t l4 = family == Family::kV4 ? 20 : 40;
     const auto length = static_cast<std::uint32_t>(p.size() - l4);
-    EXPECT_EQ(checksum_fold(checksum_pseudo_header(p.data(), family, 17, length)), test::pseudo_sum(p, 0, l4, 17));
+    EXPECT_EQ(checksum_fold(checksum_pseudo_header(p.data(), family, 17, length)),
+              test::pseudo_sum(p, 0, l4, 17));
   }
 }
 

@@ -86,7 +86,8 @@ TEST(GsoSplit, SegmentsAreThePacketsThatASenderWithoutOffloadMakes) {
         expected.flags = spec.flags;
         if (i != 0) expected.flags &= 0x7f;
         if (i + 1 != segments.size()) expected.flags &= 0xf6;
-        ASSERT_EQ(segments[i], shape.udp ? test::udp_packet(expected) : test::tcp_packet(expected)) << "segment " << i;
+        ASSERT_EQ(segments[i], shape.udp ? test::udp_packet(expected) : test::tcp_packet(expected))
+            << "segment " << i;
       }
     }
   }
@@ -94,8 +95,8 @@ TEST(GsoSplit, SegmentsAreThePacketsThatASenderWithoutOffloadMakes) {
 
 TEST(GsoSplit, EcnTypeIsTheSame) {
   PacketSpec spec{.flags = 0x90, .payload = Bytes(2000, 7)};
-  const auto segments =
-      split({.flags = kNeedsCsum, .gso_type = kGsoTcpV4 | kGsoEcn, .gso_size = 1000}, test::tcp_packet(spec), 0);
+  const auto segments = split({.flags = kNeedsCsum, .gso_type = kGsoTcpV4 | kGsoEcn, .gso_size = 1000},
+                              test::tcp_packet(spec), 0);
   ASSERT_EQ(segments.size(), 2U);
   EXPECT_EQ(segments[0][33], 0x90);
   EXPECT_EQ(segments[1][33], 0x10);
@@ -130,17 +131,17 @@ TEST(GsoSplit, RefusesWhatDoesNotHold) {
     std::size_t l3;
     Bytes frame;
   };
-  for (const Case& c : {Case{"size 0", kGsoTcpV4, 0, 0, v4}, Case{"no GSO", kGsoNone, 1000, 0, v4},
-                        Case{"type of the other family", kGsoTcpV6, 1000, 0, v4},
-                        Case{"type of the other family", kGsoTcpV4, 1000, 0, v6},
-                        Case{"TCP type for UDP", kGsoTcpV4, 1000, 0, udp},
-                        Case{"UDP type for TCP", kGsoUdpL4, 1000, 0, v4}, Case{"UFO", 3, 1000, 0, udp},
-                        Case{"fragment", kGsoTcpV4, 1000, 0, fragment},
-                        Case{"TCP header past the packet", kGsoTcpV4, 1000, 0, long_tcp},
-                        Case{"TCP header too short", kGsoTcpV4, 1000, 0, short_tcp},
-                        Case{"cut short", kGsoTcpV4, 1000, 0, cut}, Case{"nothing", kGsoTcpV4, 1000, 0, {}},
-                        Case{"shorter than Ethernet", kGsoTcpV4, 1000, 14, Bytes(13)},
-                        Case{"only VLAN tags", kGsoTcpV4, 1000, 14, tags}}) {
+  for (const Case& c :
+       {Case{"size 0", kGsoTcpV4, 0, 0, v4}, Case{"no GSO", kGsoNone, 1000, 0, v4},
+        Case{"type of the other family", kGsoTcpV6, 1000, 0, v4},
+        Case{"type of the other family", kGsoTcpV4, 1000, 0, v6},
+        Case{"TCP type for UDP", kGsoTcpV4, 1000, 0, udp}, Case{"UDP type for TCP", kGsoUdpL4, 1000, 0, v4},
+        Case{"UFO", 3, 1000, 0, udp}, Case{"fragment", kGsoTcpV4, 1000, 0, fragment},
+        Case{"TCP header past the packet", kGsoTcpV4, 1000, 0, long_tcp},
+        Case{"TCP header too short", kGsoTcpV4, 1000, 0, short_tcp},
+        Case{"cut short", kGsoTcpV4, 1000, 0, cut}, Case{"nothing", kGsoTcpV4, 1000, 0, {}},
+        Case{"shorter than Ethernet", kGsoTcpV4, 1000, 14, Bytes(13)},
+        Case{"only VLAN tags", kGsoTcpV4, 1000, 14, tags}}) {
     GsoPlan plan;
     EXPECT_FALSE(plan_gso({.gso_type = c.type, .gso_size = c.size}, c.frame, c.l3, plan)) << c.what;
   }

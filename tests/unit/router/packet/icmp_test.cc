@@ -10,7 +10,9 @@ namespace {
 
 using test::Bytes;
 
-IpAddress address(const char* text) { return IpAddress::parse(text).value(); }
+IpAddress address(const char* text) {
+  return IpAddress::parse(text).value();
+}
 
 bool checksums_right(const Bytes& p) {
   if (p[0] >> 4 == 6) return test::l4_checksum_right(p, 0, 40, 58);
@@ -64,11 +66,22 @@ TEST(IcmpEcho, RequestAndReplyOfBothFamilies) {
   }
 }
 
+TEST(IcmpEcho, NoReplyFromAMulticastAddress) {
+  Bytes out(100);
+  for (const char* to : {"224.0.0.1", "ff02::1"}) {
+    EchoMessage echo{.source = address("10.0.0.1"), .destination = address(to), .payload = {}};
+    if (echo.destination.is_v6()) echo.source = address("fd00::1");
+    EXPECT_EQ(write_echo_reply(out, echo), 0U) << to;
+  }
+}
+
 TEST(IcmpEcho, DoesNotFit) {
   Bytes out(100);
   EXPECT_EQ(write_echo_request(out, address("10.0.0.1"), address("fd00::2"), 1, 1, {}), 0U);
-  EXPECT_EQ(write_echo_request(std::span(out).first(27), address("10.0.0.1"), address("10.0.0.2"), 1, 1, {}), 0U);
-  EXPECT_EQ(write_echo_request(std::span(out).first(28), address("10.0.0.1"), address("10.0.0.2"), 1, 1, {}), 28U);
+  EXPECT_EQ(write_echo_request(std::span(out).first(27), address("10.0.0.1"), address("10.0.0.2"), 1, 1, {}),
+            0U);
+  EXPECT_EQ(write_echo_request(std::span(out).first(28), address("10.0.0.1"), address("10.0.0.2"), 1, 1, {}),
+            28U);
 }
 
 TEST(IcmpError, UnreachableOfBothFamilies) {
@@ -76,7 +89,8 @@ TEST(IcmpError, UnreachableOfBothFamilies) {
     Unreachable reason;
     std::uint8_t v4_code, v6_code;
   };
-  for (const Case& c : {Case{Unreachable::kNoRoute, 0, 0}, Case{Unreachable::kAdmin, 13, 1}, Case{Unreachable::kNoEndpoint, 1, 3}}) {
+  for (const Case& c : {Case{Unreachable::kNoRoute, 0, 0}, Case{Unreachable::kAdmin, 13, 1},
+                        Case{Unreachable::kNoEndpoint, 1, 3}}) {
     const Bytes v4 = test::udp_packet({.payload = Bytes(2000, 1)});
     Bytes out(1500);
     out.resize(write_unreachable(out, c.reason, address("10.0.0.9"), v4));
@@ -111,7 +125,9 @@ TEST(IcmpError, PacketTooBig) {
   EXPECT_EQ(load_be32(&out[24]), 1396U);
   EXPECT_TRUE(checksums_right(out));
   out.assign(1500, 0);
-  EXPECT_EQ(write_packet_too_big(out, address("10.0.0.2"), test::udp_packet({.dont_fragment = false}), Mtu{1396}), 0U);
+  EXPECT_EQ(
+      write_packet_too_big(out, address("10.0.0.2"), test::udp_packet({.dont_fragment = false}), Mtu{1396}),
+      0U);
   EXPECT_EQ(write_packet_too_big(out, address("fd00::2"), v4, Mtu{1396}), 0U);
   const Bytes v6 = test::udp_packet({.family = Family::kV6, .payload = Bytes(100, 1)});
   out.resize(write_packet_too_big(out, address("fd00::2"), v6, Mtu{1376}));
@@ -139,7 +155,9 @@ TEST(IcmpError, WhatMustNotBeAnswered) {
   const Bytes v4 = test::udp_packet({.payload = Bytes(100, 1)});
   const Bytes v6 = test::udp_packet({.family = Family::kV6, .payload = Bytes(100, 1)});
   const auto icmp4 = [](std::uint8_t type) { return test::ip_packet({}, 1, with(Bytes(16), 0, {type})); };
-  const auto icmp6 = [](std::uint8_t type) { return test::ip_packet({.family = Family::kV6}, 58, with(Bytes(16), 0, {type})); };
+  const auto icmp6 = [](std::uint8_t type) {
+    return test::ip_packet({.family = Family::kV6}, 58, with(Bytes(16), 0, {type}));
+  };
   Bytes error_behind_options(16);
   error_behind_options[0] = 58;
   error_behind_options[8] = 1;
@@ -161,7 +179,8 @@ TEST(IcmpError, WhatMustNotBeAnswered) {
            Case{"ICMPv6 too big", false, icmp6(2)},
            Case{"ICMPv6 unknown error", false, icmp6(100)},
            Case{"ICMPv6 redirect", false, icmp6(137)},
-           Case{"ICMPv6 error behind options", false, test::ip_packet({.family = Family::kV6}, 60, error_behind_options)},
+           Case{"ICMPv6 error behind options", false,
+                test::ip_packet({.family = Family::kV6}, 60, error_behind_options)},
            Case{"first fragment", true, with(v4, 6, {0x20, 0})},
            Case{"later fragment", false, with(v4, 6, {0x20, 1})},
            Case{"to multicast", false, with(v4, 16, {224, 0, 0, 5})},

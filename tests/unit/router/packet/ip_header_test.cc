@@ -29,7 +29,8 @@ TEST(ParseIp, Ipv4) {
 }
 
 TEST(ParseIp, Ipv6) {
-  Bytes p = test::udp_packet({.family = Family::kV6, .payload = {1, 2, 3}, .ttl = 9, .ds_field = 0xb9, .flow_label = 0x12345});
+  Bytes p = test::udp_packet(
+      {.family = Family::kV6, .payload = {1, 2, 3}, .ttl = 9, .ds_field = 0xb9, .flow_label = 0x12345});
   IpPacketInfo ip;
   ASSERT_TRUE(parse_ip(p, ip));
   EXPECT_EQ(ip.family, Family::kV6);
@@ -72,7 +73,8 @@ TEST(ParseIp, Fragments) {
     std::uint16_t field;
     bool fragment;
   };
-  for (const Case& c : {Case{0x0000, false}, Case{0x4000, false}, Case{0x8000, false}, Case{0x2000, true}, Case{0x0001, true}}) {
+  for (const Case& c : {Case{0x0000, false}, Case{0x4000, false}, Case{0x8000, false}, Case{0x2000, true},
+                        Case{0x0001, true}}) {
     Bytes p = test::udp_packet({});
     store_be16(&p[6], c.field);
     IpPacketInfo ip;
@@ -151,7 +153,8 @@ TEST(Ecn, DecapsulationTableOfRfc6040) {
   constexpr std::uint8_t table[4][4] = {{0, 0, 0, kDrop}, {1, 1, 1, 3}, {2, 1, 2, 3}, {3, 3, 3, 3}};
   for (std::uint8_t inner = 0; inner < 4; ++inner) {
     for (std::uint8_t outer = 0; outer < 4; ++outer) {
-      EXPECT_EQ(ecn_decapsulate(inner, outer).value_or(kDrop), table[inner][outer]) << int{inner} << " in " << int{outer};
+      EXPECT_EQ(ecn_decapsulate(inner, outer).value_or(kDrop), table[inner][outer])
+          << int{inner} << " in " << int{outer};
     }
   }
   EXPECT_EQ(ecn_encapsulate(0xbb), 3);

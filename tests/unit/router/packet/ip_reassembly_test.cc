@@ -29,7 +29,11 @@ std::vector<Bytes> fragments(const Bytes& packet, std::uint32_t mtu, std::uint32
 
 Bytes packet_of(Family family, std::size_t payload, std::uint16_t id = 7, std::uint8_t host = 1) {
   std::mt19937_64 random(id);
-  return test::udp_packet({.family = family, .host = host, .payload = test::random_bytes(random, payload), .id = id, .dont_fragment = false});
+  return test::udp_packet({.family = family,
+                           .host = host,
+                           .payload = test::random_bytes(random, payload),
+                           .id = id,
+                           .dont_fragment = false});
 }
 
 // A fragment by hand: `field` is the offset in bytes, and 1 for "more".
@@ -78,19 +82,21 @@ TEST(IpReassembly, RandomSizesOrdersAndInterleaving) {
   std::mt19937_64 random(seed);
   IpReassembly reassembly({.bytes = 4 << 20, .datagrams = 32});
   for (int round = 0; round < 100; ++round) {
-    std::vector<Bytes> packets;
+    std::vector<std::string> packets;
     std::vector<Bytes> parts;
     for (std::uint16_t i = 0; i < 8; ++i) {
       const Family family = random() % 2 ? Family::kV4 : Family::kV6;
-      packets.push_back(packet_of(family, 1500 + random() % (round % 10 == 0 ? 63000 : 8000), i));
-      for (auto& f : fragments(packets.back(), static_cast<std::uint32_t>(1280 + random() % 221), i)) parts.push_back(f);
+      const Bytes packet = packet_of(family, 1500 + random() % (round % 10 == 0 ? 63000 : 8000), i);
+      packets.push_back(test::as_string(packet));
+      for (auto& f : fragments(packet, static_cast<std::uint32_t>(1280 + random() % 221), i))
+        parts.push_back(f);
     }
     std::shuffle(parts.begin(), parts.end(), random);
-    std::vector<Bytes> out;
+    std::vector<std::string> out;
     for (const auto& f : parts) {
       const auto result = reassembly.add(f, kStart);
       ASSERT_FALSE(result.drop);
-      if (!result.packet.empty()) out.emplace_back(result.packet.begin(), result.packet.end());
+      if (!result.packet.empty()) out.push_back(test::as_string(result.packet));
     }
     std::sort(packets.begin(), packets.end());
     std::sort(out.begin(), out.end());
@@ -117,7 +123,8 @@ TEST(IpReassembly, AnOverlapDropsTheWholeDatagramAndWhatStillComes) {
     bool more;
   };
   for (const Family family : {Family::kV4, Family::kV6}) {
-    for (const Case& c : {Case{0, 16, true}, Case{8, 16, true}, Case{16, 8, true}, Case{24, 64, false}, Case{0, 64, true}}) {
+    for (const Case& c :
+         {Case{0, 16, true}, Case{8, 16, true}, Case{16, 8, true}, Case{24, 64, false}, Case{0, 64, true}}) {
       IpReassembly reassembly;
       EXPECT_FALSE(reassembly.add(piece(family, 8, 24, true), kStart).drop);
       const auto hit = reassembly.add(piece(family, c.offset, c.size, c.more), kStart);
@@ -141,13 +148,15 @@ TEST(IpReassembly, ImpossibleFragments) {
     const char* what;
     Bytes packet;
   };
-  for (const Case& c : {Case{"no fragment", test::udp_packet({})}, Case{"no IPv6 fragment", test::udp_packet({.family = Family::kV6})},
-                        Case{"nothing", {}}, Case{"more to come, no multiple of 8", piece(Family::kV4, 0, 9, true)},
-                        Case{"more to come, no multiple of 8", piece(Family::kV6, 0, 9, true)},
-                        Case{"empty", piece(Family::kV4, 8, 0, false)}, Case{"empty", piece(Family::kV6, 8, 0, false)},
-                        Case{"beyond 65535", piece(Family::kV4, 65504, 16, false)},
-                        Case{"beyond 65535", piece(Family::kV6, 65528, 16, false)},
-                        Case{"Fragment header cut short", test::ip_packet({.family = Family::kV6}, 44, Bytes(7))}}) {
+  for (const Case& c :
+       {Case{"no fragment", test::udp_packet({})},
+        Case{"no IPv6 fragment", test::udp_packet({.family = Family::kV6})}, Case{"nothing", {}},
+        Case{"more to come, no multiple of 8", piece(Family::kV4, 0, 9, true)},
+        Case{"more to come, no multiple of 8", piece(Family::kV6, 0, 9, true)},
+        Case{"empty", piece(Family::kV4, 8, 0, false)}, Case{"empty", piece(Family::kV6, 8, 0, false)},
+        Case{"beyond 65535", piece(Family::kV4, 65504, 16, false)},
+        Case{"beyond 65535", piece(Family::kV6, 65528, 16, false)},
+        Case{"Fragment header cut short", test::ip_packet({.family = Family::kV6}, 44, Bytes(7))}}) {
     EXPECT_EQ(reassembly.add(c.packet, kStart).drop, DropReason::kFragmentBad) << c.what;
   }
   EXPECT_EQ(reassembly.pending(), 0U);
@@ -159,11 +168,12 @@ TEST(IpReassembly, ContradictionsAboutTheEnd) {
     Bytes first, second;
   };
   for (const Family family : {Family::kV4, Family::kV6}) {
-    for (const Case& c : {Case{"data beyond the end", piece(family, 8, 8, false), piece(family, 16, 8, true)},
-                          Case{"two ends", piece(family, 8, 8, false), piece(family, 24, 8, false)},
-                          Case{"an end before data", piece(family, 64, 8, true), piece(family, 8, 8, false)},
-                          Case{"the same bytes, last and not last", piece(family, 8, 8, false), piece(family, 8, 8, true)},
-                          Case{"not last, then last", piece(family, 8, 8, true), piece(family, 8, 8, false)}}) {
+    for (const Case& c :
+         {Case{"data beyond the end", piece(family, 8, 8, false), piece(family, 16, 8, true)},
+          Case{"two ends", piece(family, 8, 8, false), piece(family, 24, 8, false)},
+          Case{"an end before data", piece(family, 64, 8, true), piece(family, 8, 8, false)},
+          Case{"the same bytes, last and not last", piece(family, 8, 8, false), piece(family, 8, 8, true)},
+          Case{"not last, then last", piece(family, 8, 8, true), piece(family, 8, 8, false)}}) {
       IpReassembly reassembly;
       EXPECT_FALSE(reassembly.add(c.first, kStart).drop);
       EXPECT_EQ(reassembly.add(c.second, kStart).drop, DropReason::kFragmentBad) << c.what;
@@ -202,21 +212,24 @@ TEST(IpReassembly, BytesAreBounded) {
   IpReassembly reassembly({.bytes = 8 * 2048, .datagrams = 64});
   std::size_t evicted = 0;
   for (std::uint16_t i = 0; i < 64; ++i) {
-    const auto result = reassembly.add(fragments(packet_of(Family::kV6, 3000, i), 1420, i)[0], kStart + i * 1ms);
+    const auto result =
+        reassembly.add(fragments(packet_of(Family::kV6, 3000, i), 1420, i)[0], kStart + i * 1ms);
     EXPECT_FALSE(result.drop);
     evicted += result.evicted;
     EXPECT_LE(reassembly.pending_bytes(), 8 * 2048U);
   }
   EXPECT_EQ(evicted, 56U);
   // One packet that needs more than there is.
-  EXPECT_EQ(reassembly.add(piece(Family::kV4, 20000, 8, true), kStart + 100ms).drop, DropReason::kFragmentMemory);
+  EXPECT_EQ(reassembly.add(piece(Family::kV4, 20000, 8, true), kStart + 100ms).drop,
+            DropReason::kFragmentMemory);
 }
 
 TEST(IpReassembly, CountlessTinyFragmentsAreCutOff) {
   IpReassembly reassembly;
   std::optional<DropReason> drop;
   std::size_t taken = 0;
-  for (; taken < 1000 && !drop; ++taken) drop = reassembly.add(piece(Family::kV4, taken * 8, 8, true), kStart).drop;
+  for (; taken < 1000 && !drop; ++taken)
+    drop = reassembly.add(piece(Family::kV4, taken * 8, 8, true), kStart).drop;
   EXPECT_EQ(drop, DropReason::kFragmentMemory);
   EXPECT_EQ(taken, 65U);
 }
@@ -250,7 +263,8 @@ TEST(IpReassembly, EcnOfRfc3168) {
     std::uint8_t first, second;
     std::optional<std::uint8_t> whole;
   };
-  for (const Case& c : {Case{0, 0, 0}, Case{2, 2, 2}, Case{2, 3, 3}, Case{3, 1, 3}, Case{3, 3, 3}, Case{0, 3, std::nullopt}}) {
+  for (const Case& c : {Case{0, 0, 0}, Case{2, 2, 2}, Case{2, 3, 3}, Case{3, 1, 3}, Case{3, 3, 3},
+                        Case{0, 3, std::nullopt}}) {
     for (const Family family : {Family::kV4, Family::kV6}) {
       IpReassembly reassembly;
       Bytes first = piece(family, 0, 8, true);
@@ -286,7 +300,8 @@ TEST(IpReassembly, EachLostFragmentHasOneReason) {
   TimePoint now = kStart;
   for (int i = 0; i < 20000; ++i) {
     const auto offset = random() % 6 * 8;
-    Bytes p = piece(random() % 2 ? Family::kV4 : Family::kV6, offset, 8 + random() % 2 * 8, offset < 24 || random() % 2);
+    Bytes p = piece(random() % 2 ? Family::kV4 : Family::kV6, offset, 8 + random() % 2 * 8,
+                    offset < 24 || random() % 2);
     p[p[0] == 0x45 ? 5 : 47] = static_cast<std::uint8_t>(random() % 16);
     now += 1ms;
     const auto result = reassembly.add(p, now);

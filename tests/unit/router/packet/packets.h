@@ -21,6 +21,17 @@ inline Bytes random_bytes(std::mt19937_64& random, std::size_t n) {
   return out;
 }
 
+inline void append(Bytes& to, const Bytes& bytes) {
+  const std::size_t at = to.size();
+  to.resize(at + bytes.size());
+  if (!bytes.empty()) std::memcpy(to.data() + at, bytes.data(), bytes.size());
+}
+
+// For ordering: GCC 12 warns wrongly about the order of byte vectors.
+inline std::string as_string(std::span<const std::uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 // RFC 1071 word by word, not inverted.
 inline std::uint16_t plain_sum(std::span<const std::uint8_t> bytes, std::uint32_t sum = 0) {
   for (std::size_t i = 0; i < bytes.size(); i += 2) {
@@ -56,7 +67,7 @@ inline bool ipv4_checksum_right(const Bytes& packet, std::size_t l3 = 0) {
 
 struct PacketSpec {
   Family family = Family::kV4;
-  std::uint8_t host = 1;             // 10.0.0.host, fd00::host
+  std::uint8_t host = 1;  // 10.0.0.host, fd00::host
   std::uint8_t peer = 2;
   std::uint16_t source_port = 1000;
   std::uint16_t destination_port = 80;
@@ -64,14 +75,14 @@ struct PacketSpec {
   std::uint32_t acknowledgment = 77;
   std::uint8_t flags = 0x10;
   std::uint16_t window = 500;
-  Bytes options = {};                   // TCP, a multiple of 4
+  Bytes options = {};  // TCP, a multiple of 4
   Bytes payload = {};
   std::uint16_t id = 0;
   bool dont_fragment = true;
   std::uint8_t ttl = 64;
   std::uint8_t ds_field = 0;
   std::uint32_t flow_label = 0;
-  Bytes l2 = {};                        // before the IP header
+  Bytes l2 = {};  // before the IP header
 };
 
 inline Bytes ip_packet(const PacketSpec& spec, std::uint8_t protocol, const Bytes& upper) {
@@ -99,7 +110,7 @@ inline Bytes ip_packet(const PacketSpec& spec, std::uint8_t protocol, const Byte
     p[l3 + 23] = spec.host;
     p[l3 + 39] = spec.peer;
   }
-  p.insert(p.end(), upper.begin(), upper.end());
+  append(p, upper);
   return p;
 }
 
@@ -116,8 +127,8 @@ inline Bytes tcp_packet(const PacketSpec& spec) {
   tcp[12] = static_cast<std::uint8_t>((20 + spec.options.size()) / 4 << 4);
   tcp[13] = spec.flags;
   store_be16(&tcp[14], spec.window);
-  tcp.insert(tcp.end(), spec.options.begin(), spec.options.end());
-  tcp.insert(tcp.end(), spec.payload.begin(), spec.payload.end());
+  append(tcp, spec.options);
+  append(tcp, spec.payload);
   Bytes p = ip_packet(spec, 6, tcp);
   const std::size_t l4 = l4_offset(spec);
   store_be16(&p[l4 + 16], plain_checksum(std::span(p).subspan(l4), pseudo_sum(p, spec.l2.size(), l4, 6)));
@@ -129,7 +140,7 @@ inline Bytes udp_packet(const PacketSpec& spec) {
   store_be16(&udp[0], spec.source_port);
   store_be16(&udp[2], spec.destination_port);
   store_be16(&udp[4], static_cast<std::uint16_t>(8 + spec.payload.size()));
-  udp.insert(udp.end(), spec.payload.begin(), spec.payload.end());
+  append(udp, spec.payload);
   Bytes p = ip_packet(spec, 17, udp);
   const std::size_t l4 = l4_offset(spec);
   const std::uint16_t sum = plain_checksum(std::span(p).subspan(l4), pseudo_sum(p, spec.l2.size(), l4, 17));
@@ -141,7 +152,7 @@ inline Bytes ethernet(std::uint16_t ether_type, unsigned vlan_tags = 0) {
   Bytes l2 = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
   for (unsigned i = 0; i < vlan_tags; ++i) {
     const std::uint8_t tag[4] = {0x81, 0x00, 0x00, static_cast<std::uint8_t>(7 + i)};
-    l2.insert(l2.end(), tag, tag + 4);
+    append(l2, Bytes(tag, tag + 4));
   }
   l2.push_back(static_cast<std::uint8_t>(ether_type >> 8));
   l2.push_back(static_cast<std::uint8_t>(ether_type));

@@ -10,7 +10,9 @@ namespace {
 using test::Bytes;
 using test::PacketSpec;
 
-Bytes mss_option(std::uint16_t mss) { return {2, 4, static_cast<std::uint8_t>(mss >> 8), static_cast<std::uint8_t>(mss)}; }
+Bytes mss_option(std::uint16_t mss) {
+  return {2, 4, static_cast<std::uint8_t>(mss >> 8), static_cast<std::uint8_t>(mss)};
+}
 
 TEST(ClampTcpMss, LowersSynAndSynAckOfBothFamilies) {
   for (const Family family : {Family::kV4, Family::kV6}) {
@@ -64,18 +66,17 @@ TEST(ClampTcpMss, LeavesAllElseAlone) {
   long_header[32] = 0xf0;
   Bytes short_header = test::tcp_packet({.flags = 2, .options = mss_option(1460)});
   short_header[32] = 0x40;
-  for (const Case& c : {Case{"no SYN", test::tcp_packet({.flags = 0x10, .options = mss_option(1460)})},
-                        Case{"no options", test::tcp_packet({.flags = 2})},
-                        Case{"UDP", test::udp_packet({.payload = Bytes(40, 2)})},
-                        Case{"fragment", fragment},
-                        Case{"header past the packet", long_header},
-                        Case{"header too short", short_header},
-                        Case{"MSS of the wrong length", test::tcp_packet({.flags = 2, .options = {2, 3, 9, 9}})},
-                        Case{"MSS cut short", test::tcp_packet({.flags = 2, .options = {1, 1, 2, 4}})},
-                        Case{"option of length 0", test::tcp_packet({.flags = 2, .options = {8, 0, 1, 1, 2, 4, 9, 9}})},
-                        Case{"option past the header", test::tcp_packet({.flags = 2, .options = {8, 9, 1, 1, 2, 4, 9, 9}})},
-                        Case{"after the end", test::tcp_packet({.flags = 2, .options = {0, 1, 1, 1, 2, 4, 9, 9}})},
-                        Case{"nothing", {}}}) {
+  for (const Case& c :
+       {Case{"no SYN", test::tcp_packet({.flags = 0x10, .options = mss_option(1460)})},
+        Case{"no options", test::tcp_packet({.flags = 2})},
+        Case{"UDP", test::udp_packet({.payload = Bytes(40, 2)})}, Case{"fragment", fragment},
+        Case{"header past the packet", long_header}, Case{"header too short", short_header},
+        Case{"MSS of the wrong length", test::tcp_packet({.flags = 2, .options = {2, 3, 9, 9}})},
+        Case{"MSS cut short", test::tcp_packet({.flags = 2, .options = {1, 1, 2, 4}})},
+        Case{"option of length 0", test::tcp_packet({.flags = 2, .options = {8, 0, 1, 1, 2, 4, 9, 9}})},
+        Case{"option past the header", test::tcp_packet({.flags = 2, .options = {8, 9, 1, 1, 2, 4, 9, 9}})},
+        Case{"after the end", test::tcp_packet({.flags = 2, .options = {0, 1, 1, 1, 2, 4, 9, 9}})},
+        Case{"nothing", {}}}) {
     Bytes p = c.packet;
     EXPECT_FALSE(clamp_tcp_mss(p, 100)) << c.what;
     EXPECT_EQ(p, c.packet) << c.what;

@@ -16,7 +16,8 @@ static_assert(max_inner(Mtu{1500}, kV6) == Mtu{1420});
 static_assert(gre_payload_mtu(Mtu{1420}, kV4) == Mtu{1396});
 static_assert(gre_payload_mtu(Mtu{1420}, kV4, {.key = true}) == Mtu{1392});
 static_assert(gre_payload_mtu(Mtu{1420}, kV4, {.checksum = true}) == Mtu{1392});
-static_assert(gre_payload_mtu(Mtu{1420}, kV4, {.key = true, .sequence = true, .checksum = true}) == Mtu{1384});
+static_assert(gre_payload_mtu(Mtu{1420}, kV4, {.key = true, .sequence = true, .checksum = true}) ==
+              Mtu{1384});
 static_assert(gretap_payload_mtu(Mtu{1420}, kV4) == Mtu{1382});
 static_assert(gretap_payload_mtu(Mtu{1420}, kV4, {.key = true}) == Mtu{1378});
 
@@ -52,8 +53,9 @@ TEST(Overhead, PaddingNeverGoesPastTheLargest) {
   struct Row {
     std::uint32_t inner, largest, padded;
   };
-  for (const Row& r : {Row{0, 1420, 0}, Row{1, 1420, 16}, Row{16, 1420, 16}, Row{17, 1420, 32}, Row{1408, 1420, 1408},
-                       Row{1409, 1420, 1420}, Row{1420, 1420, 1420}, Row{1440, 1440, 1440}, Row{1500, 1420, 1500}}) {
+  for (const Row& r :
+       {Row{0, 1420, 0}, Row{1, 1420, 16}, Row{16, 1420, 16}, Row{17, 1420, 32}, Row{1408, 1420, 1408},
+        Row{1409, 1420, 1420}, Row{1420, 1420, 1420}, Row{1440, 1440, 1440}, Row{1500, 1420, 1500}}) {
     EXPECT_EQ(padded_size(r.inner, Mtu{r.largest}), r.padded) << r.inner;
   }
 }
