@@ -1,0 +1,213 @@
+#include "overlay/daemon/running_site.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/post.hpp>
+
+#include "overlay/control/site_status_json.h"
+#include "overlay/control/uapi_server.h"
+#include "router/engine/boot_clock.h"
+
+namespace greywire::daemon {
+namespace {
+
+constexpr std::chrono::seconds kRefresh{5};
+constexpr std::size_t kMaxAlerts = 50;
+
+}  // namespace
+
+RunningSite::RunningSite(config::Config config, unsigned workers)
+    : config_(std::move(config)), workers_(workers), derived_(config::derive(config_)), started_(engine::boot_now()) {}
+
+RunningSite::~RunningSite() {
+  zebra_.reset();
+  control_.stop();
+  uapi_.reset();
+  // Devices go with the engine; what is left of us then are the underlay's rules and routes.
+  engine_.reset();
+  if (!netlink_ || !made_links_ || !underlay_) return;
+  links::DesiredLinks nothing;
+  nothing.withdrawn = {*underlay_};
+  const auto outcome = links::reconcile(*netlink_, nothing);
+  if (!outcome) spdlog::warn("the underlay's rules may be left behind: {}", outcome.error().text);
+}
+
+Result<void> RunningSite::start() {
+  signals_.add(SIGINT);
+  signals_.add(SIGTERM);
+  signals_.async_wait([this](const boost::system::error_code& error, int) {
+    if (!error) io_.stop();
+  });
+  auto netlink = links::LinkNetlink::open();
+  if (!netlink) return netlink.error();
+  netlink_ = std::move(*netlink);
+  auto monitor = links::LinkMonitor::open();
+  if (!monitor) return monitor.error();
+  monitor_.emplace(std::move(*monitor));
+
+  engine::EngineOptions options;
+  options.workers = workers_;
+  options.bind_device = config_.underlay.vrf.empty() ? config_.underlay.device : config_.underlay.vrf;
+  engine::EngineEvents events;
+  events.liveness = [this](PeerId id, bool alive) {
+    boost::asio::post(io_, [this, id, alive] { peer_reachable(id, alive); });
+  };
+  events.link_gone = [this](LinkId) {
+    boost::asio::post(io_, [this] {
+      alert("a device of ours was deleted by somebody: ending, so that a restart makes it again");
+      io_.stop();
+    });
+  };
+  engine_ = std::make_unique<engine::Engine>(options, std::move(events));
+  engine_->set_private_key(config_.site.private_key);
+
+  if (auto ok = open_devices(); !ok) return ok;
+  if (auto ok = choose_underlay(); !ok) return ok;
+  if (auto ok = engine_->listen(config_.site.listen_port); !ok) return ok;
+  add_peers();
+  if (auto ok = open_tunnels(); !ok) return ok;
+  if (auto ok = open_control(); !ok) return ok;
+  start_routing();
+  reconcile();
+  watch_links();
+  refresh();
+  engine_->initiate_all();
+  spdlog::info("{} is up: {} peers, {} tunnels, port {}, {} with {} worker(s)", config_.site.name, peers_.size(),
+               tunnels_.size(), config_.site.listen_port, engine_->aead_name(), engine_->workers());
+  return {};
+}
+
+Result<void> RunningSite::open_control() {
+  auto uapi = control::serve_uapi(io_, config_.site.interface, *engine_, [] {
+    spdlog::warn("the WireGuard socket was removed: `wg` cannot reach this device until a restart");
+  });
+  if (!uapi) return uapi.error();
+  uapi_ = std::move(*uapi);
+  using boost::json::object;
+  using boost::json::value;
+  control_.add_command("status", [this](const object&) -> Result<value> { return control::to_json(status()); });
+  control_.add_command("routes", [this](const object&) -> Result<value> { return control::to_json(routes()); });
+  control_.add_command("explain", [this](const object& request) -> Result<value> {
+    const auto* text = request.if_contains("address");
+    if (text == nullptr || !text->is_string()) return Error{"explain needs an \"address\""};
+    const auto address = IpAddress::parse(text->get_string());
+    if (!address) return address.error();
+    return control::to_json(explain(*address));
+  });
+  return control_.listen(io_, config_.site.control_socket);
+}
+
+void RunningSite::start_routing() {
+  routing::AdapterOptions options;
+  if (config_.routing) options.hold_time = config_.routing->hold;
+  adapter_ = std::make_unique<routing::RoutingAdapter>(*this, *this, options);
+  const TimePoint now = engine::boot_now();
+  std::vector<routing::PeerRouting> peers;
+  for (const auto& [name, record] : peers_) {
+    routing::PeerRouting peer;
+    peer.id = record.id;
+    peer.name = name;
+    peer.overlay_addresses = record.config->overlay_addresses;
+    peer.overlay_addresses.push_back(config::link_local_of(record.config->public_key));
+    peer.static_prefixes = record.config->allowed_ips;
+    peer.accept = record.config->accept;
+    peer.max_prefixes = record.config->max_prefixes;
+    peers.push_back(std::move(peer));
+  }
+  std::vector<Prefix> own = config_.site.networks;
+  for (const IpAddress& address : config_.site.overlay_addresses) own.push_back(Prefix::host(address));
+  adapter_->set_own(std::move(own), now);
+  adapter_->set_overlay_ifindex(gateway_ifindex_, now);
+  adapter_->set_peers(std::move(peers), now);
+  if (!config_.routing) return;
+  zebra_ = std::make_unique<routing::zapi::Client>(io_, config_.routing->zebra, *adapter_, engine::boot_now);
+  zebra_->start();
+}
+
+void RunningSite::refresh() {
+  bool changed = false;
+  for (const auto& peer : engine_->status().peers) {
+    PeerRecord* record = record_of(peer.id);
+    if (record == nullptr || !peer.endpoint || record->underlay == peer.endpoint->address.family()) continue;
+    record->underlay = peer.endpoint->address.family();
+    changed = true;
+  }
+  if (changed) rederive();
+  refresh_timer_.expires_after(kRefresh);
+  refresh_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) refresh();
+  });
+}
+
+void RunningSite::rederive() {
+  derived_ = config::derive(config_, [this](const config::Peer& peer) -> std::optional<Family> {
+    const auto it = peers_.find(peer.name);
+    if (it != peers_.end() && it->second.underlay) return it->second.underlay;
+    return config::endpoint_family(peer);
+  });
+  for (const auto& [name, record] : peers_) {
+    if (const auto* derived = derived_of(name)) engine_->set_peer_policy(record.id, policy_of(*record.config, *derived));
+  }
+  reconcile_soon();
+}
+
+void RunningSite::peer_reachable(PeerId id, bool reachable) {
+  PeerRecord* peer = record_of(id);
+  if (peer == nullptr || peer->reachable == reachable) return;
+  peer->reachable = reachable;
+  spdlog::info("peer {} is {}", peer->config->name, reachable ? "reachable" : "not reachable: no answer to the probes");
+  reconcile();
+}
+
+void RunningSite::endpoint_found(PeerRecord& peer, const Endpoint& endpoint) {
+  wireguard::PeerChange change;
+  change.public_key = peer.config->public_key;
+  change.origin = Origin::kConfig;
+  change.update_only = true;
+  change.endpoint = endpoint;
+  engine_->change_peer(change);
+  if (peer.underlay == endpoint.address.family()) return;
+  peer.underlay = endpoint.address.family();
+  rederive();
+}
+
+RunningSite::PeerRecord* RunningSite::record_of(PeerId id) {
+  for (auto& [name, record] : peers_) {
+    if (record.id == id) return &record;
+  }
+  return nullptr;
+}
+
+const config::DerivedPeer* RunningSite::derived_of(const std::string& peer) const {
+  for (const auto& derived : derived_.peers) {
+    if (derived.name == peer) return &derived;
+  }
+  return nullptr;
+}
+
+void RunningSite::apply(std::span<const routing::LearnedChange> changes) {
+  std::vector<LearnedRoute> routes;
+  routes.reserve(changes.size());
+  for (const auto& change : changes) {
+    LearnedRoute route;
+    route.prefix = change.prefix;
+    route.peer = change.peer;
+    switch (change.action) {
+      case routing::LearnedChange::Action::kPeer: route.action = LearnedRoute::Action::kToPeer; break;
+      case routing::LearnedChange::Action::kDiscard: route.action = LearnedRoute::Action::kRefused; break;
+      case routing::LearnedChange::Action::kRemove: route.action = LearnedRoute::Action::kWithdrawn; break;
+    }
+    routes.push_back(route);
+  }
+  engine_->learn(std::move(routes));
+}
+
+void RunningSite::notice(std::string_view line) { spdlog::info("{}", line); }
+
+void RunningSite::alert(std::string_view line) {
+  spdlog::warn("{}", line);
+  alerts_.emplace_back(line);
+  if (alerts_.size() > kMaxAlerts) alerts_.pop_front();
+}
+
+}  // namespace greywire::daemon

@@ -1,0 +1,124 @@
+// A running site: everything that a config makes, and what keeps it as the config says. Control thread only, but for
+// what EngineEvents hands over.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "overlay/config/config.h"
+#include "overlay/config/derive.h"
+#include "overlay/control/control_api.h"
+#include "overlay/control/local_server.h"
+#include "overlay/control/site_status.h"
+#include "overlay/daemon/endpoint_resolver.h"
+#include "overlay/links/link_monitor.h"
+#include "overlay/links/link_netlink.h"
+#include "router/engine/engine.h"
+#include "routing/adapter.h"
+#include "routing/zapi/client.h"
+
+namespace greywire::daemon {
+
+class RunningSite final : public routing::AllowedIpsSink, public routing::RoutingEvents {
+ public:
+  RunningSite(config::Config config, unsigned workers);
+  ~RunningSite() override;
+
+  // Makes everything, or says what could not be made and takes back the rest.
+  Result<void> start();
+  void run() { io_.run(); }
+
+ private:
+  struct PeerRecord {
+    const config::Peer* config = nullptr;
+    PeerId id;
+    bool reachable = false;  // by the probe; always where probes are off
+    std::optional<Family> underlay;
+    std::unique_ptr<EndpointResolver> resolver;
+  };
+  struct TunnelRecord {
+    const config::Tunnel* config = nullptr;
+    LinkId link;
+    Mtu payload_mtu;
+  };
+
+  // start(), in this order
+  Result<void> open_devices();
+  Result<void> choose_underlay();
+  Result<void> open_tunnels();
+  Result<void> open_control();
+  void add_peers();
+  void start_routing();
+  engine::TunnelOptions tunnel_options(const config::Tunnel& tunnel, const PeerRecord& peer) const;
+  engine::PeerPolicy policy_of(const config::Peer& peer, const config::DerivedPeer& derived) const;
+  std::vector<Prefix> sources_of(const config::Peer& peer) const;
+
+  // What the host should look like, and making it so.
+  links::DesiredLinks desired() const;
+  links::LinkSpec desired_gateway(links::DesiredLinks& all) const;
+  void reconcile();
+  void reconcile_soon();
+  void watch_links();
+  void refresh();  // every few seconds: what roaming and resolving changed
+  void peer_reachable(PeerId id, bool reachable);
+  void endpoint_found(PeerRecord& peer, const Endpoint& endpoint);
+  void rederive();
+  PeerRecord* record_of(PeerId id);
+  const config::DerivedPeer* derived_of(const std::string& peer) const;
+
+  // Answers of the control socket.
+  control::SiteStatus status();
+  control::PeerReport report(const wireguard::PeerStatus& peer) const;
+  std::vector<control::TunnelReport> tunnel_reports();
+  std::vector<control::MtuReport> mtu_reports() const;
+  control::RoutingReport routing_report() const;
+  control::RoutesReport routes() const;
+  control::ExplainReport explain(const IpAddress& address);
+  std::string interface_name(std::uint32_t ifindex) const;
+
+  // routing::AllowedIpsSink, routing::RoutingEvents
+  void apply(std::span<const routing::LearnedChange> changes) override;
+  void notice(std::string_view line) override;
+  void alert(std::string_view line) override;
+
+  const config::Config config_;
+  const unsigned workers_;
+  config::Derived derived_;
+  const TimePoint started_;
+  boost::asio::io_context io_{1};
+  boost::asio::signal_set signals_{io_};
+  boost::asio::steady_timer refresh_timer_{io_};
+  boost::asio::steady_timer reconcile_timer_{io_};
+  bool reconcile_pending_ = false;
+  bool made_links_ = false;
+
+  std::unique_ptr<links::LinkNetlink> netlink_;
+  std::optional<links::LinkMonitor> monitor_;
+  boost::asio::posix::stream_descriptor monitor_wait_{io_};
+  std::optional<links::Underlay> underlay_;
+  std::uint32_t gateway_ifindex_ = 0;
+  std::vector<links::Ifindex> own_ifindexes_;
+  std::set<std::string> told_problems_;
+
+  std::map<std::string, PeerRecord> peers_;    // by name; enabled ones
+  std::map<std::string, TunnelRecord> tunnels_;  // by name
+  std::deque<std::string> alerts_;
+
+  // The engine goes before what its events refer to, the sockets before the engine.
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<routing::RoutingAdapter> adapter_;
+  std::unique_ptr<routing::zapi::Client> zebra_;
+  std::unique_ptr<control::LocalServer> uapi_;
+  control::ControlApi control_;
+};
+
+}  // namespace greywire::daemon

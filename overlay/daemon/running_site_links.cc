@@ -1,0 +1,227 @@
+// What a site makes of the host: devices, addresses, the underlay's rules, and the peers in the engine.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "overlay/daemon/running_site.h"
+#include "overlay/links/underlay.h"
+
+namespace greywire::daemon {
+namespace {
+
+constexpr std::chrono::milliseconds kDebounce{20};
+
+}  // namespace
+
+Result<void> RunningSite::open_devices() {
+  auto gateway = engine::TunDevice::open(config_.site.interface, engine::TunKind::kTun, engine_->workers());
+  if (!gateway) return gateway.error();
+  gateway_ifindex_ = static_cast<std::uint32_t>(gateway->ifindex());
+  own_ifindexes_.push_back(gateway_ifindex_);
+  std::vector<IpAddress> own = config_.site.overlay_addresses;
+  own.push_back(derived_.link_local);
+  engine_->set_own_overlay(std::move(own));
+  engine_->add_link(std::move(*gateway), std::nullopt);
+  return {};
+}
+
+Result<void> RunningSite::choose_underlay() {
+  if (!config_.underlay.device.empty() || !config_.underlay.vrf.empty() || config_.underlay.mark == 0U) return {};
+  const auto actual = netlink_->read({});
+  if (!actual) return actual.error();
+  links::Underlay underlay = links::choose_underlay(config_.site.interface, *actual);
+  if (config_.underlay.mark) underlay.mark = *config_.underlay.mark;
+  if (config_.underlay.table) {
+    underlay.table = *config_.underlay.table;
+    underlay.mirror_main = false;
+  }
+  if (const int code = engine_->set_fwmark(underlay.mark); code != 0) return Error{"cannot mark outer packets", code};
+  underlay_ = underlay;
+  return {};
+}
+
+std::vector<Prefix> RunningSite::sources_of(const config::Peer& peer) const {
+  std::vector<Prefix> sources = peer.allowed_ips;
+  for (const auto& rule : peer.accept.rules()) sources.push_back(rule.prefix);
+  for (const IpAddress& address : peer.overlay_addresses) sources.push_back(Prefix::host(address));
+  sources.push_back(Prefix::host(config::link_local_of(peer.public_key)));
+  return sources;
+}
+
+engine::PeerPolicy RunningSite::policy_of(const config::Peer& peer, const config::DerivedPeer& derived) const {
+  engine::PeerPolicy policy;
+  policy.strict = peer.source_check == config::SourceCheck::kStrict;
+  policy.sources = sources_of(peer);
+  policy.overlay = peer.overlay_addresses;
+  policy.overlay.push_back(derived.link_local);
+  policy.clamp_mss = true;
+  policy.inner_mtu = derived.inner_mtu;
+  if (peer.liveness && !peer.overlay_addresses.empty()) {
+    policy.liveness = LivenessConfig{peer.liveness->interval, peer.liveness->count};
+  }
+  return policy;
+}
+
+engine::TunnelOptions RunningSite::tunnel_options(const config::Tunnel& tunnel, const PeerRecord& peer) const {
+  engine::TunnelOptions options;
+  options.peer = peer.id;
+  options.config.ethernet = tunnel.kind == config::TunnelKind::kGretap;
+  const auto delivery = config::delivery_of(config_.site, *peer.config, tunnel);
+  if (delivery) {
+    options.config.local = delivery->local;
+    options.config.remote = delivery->remote;
+  }
+  options.config.key = tunnel.key;
+  options.config.ttl = tunnel.ttl;
+  options.clamp_mss = config::clamps_mss(tunnel);
+  options.sources = sources_of(*peer.config);
+  for (const auto& address : tunnel.addresses) options.sources.push_back(address.network());
+  options.sources.push_back(*Prefix::parse("fe80::/10"));
+  return options;
+}
+
+void RunningSite::add_peers() {
+  for (const config::Peer& peer : config_.peers) {
+    if (!peer.enabled) continue;
+    wireguard::PeerChange change;
+    change.public_key = peer.public_key;
+    change.origin = Origin::kConfig;
+    if (!peer.preshared_key.is_zero()) change.preshared_key = peer.preshared_key;
+    if (peer.endpoint && peer.endpoint->literal) change.endpoint = *peer.endpoint->literal;
+    change.persistent_keepalive = static_cast<std::uint16_t>(config::effective_keepalive(peer).count());
+    for (const IpAddress& address : peer.overlay_addresses) change.allowed_ips.push_back({Prefix::host(address), false});
+    change.allowed_ips.push_back({Prefix::host(config::link_local_of(peer.public_key)), false});
+    for (const Prefix& prefix : peer.allowed_ips) change.allowed_ips.push_back({prefix, false});
+    engine_->change_peer(change);
+
+    PeerRecord& record = peers_[peer.name];
+    record.config = &peer;
+    record.id = *engine_->find_peer(peer.public_key);
+    record.reachable = !peer.liveness || peer.overlay_addresses.empty();
+    record.underlay = config::endpoint_family(peer);
+    if (const auto* derived = derived_of(peer.name)) {
+      engine_->set_peer_policy(record.id, policy_of(peer, *derived));
+    }
+    if (!peer.endpoint || peer.endpoint->literal) continue;
+    record.resolver = std::make_unique<EndpointResolver>(
+        io_, *peer.endpoint, [this, &record](const Endpoint& endpoint) { endpoint_found(record, endpoint); },
+        [name = peer.name, host = peer.endpoint->host](const std::string& why) {
+          spdlog::warn("the endpoint of {} cannot be resolved ({}: {}); trying again every 10 s", name, host, why);
+        });
+    record.resolver->start();
+  }
+}
+
+Result<void> RunningSite::open_tunnels() {
+  for (const config::Tunnel& tunnel : config_.tunnels) {
+    const auto peer = peers_.find(tunnel.peer);
+    if (peer == peers_.end()) continue;  // its peer is disabled
+    const auto kind = tunnel.kind == config::TunnelKind::kGretap ? engine::TunKind::kTap : engine::TunKind::kTun;
+    auto device = engine::TunDevice::open(tunnel.name, kind, engine_->workers());
+    if (!device) return device.error();
+    own_ifindexes_.push_back(static_cast<links::Ifindex>(device->ifindex()));
+    TunnelRecord& record = tunnels_[tunnel.name];
+    record.config = &tunnel;
+    record.link = engine_->add_link(std::move(*device), tunnel_options(tunnel, peer->second));
+  }
+  return {};
+}
+
+// Next hops on the gateway are a peer each: an address pair over IPv4; over IPv6, where the kernel keeps a local address
+// only once a device, a host route. They stand while the peer answers.
+links::LinkSpec RunningSite::desired_gateway(links::DesiredLinks& all) const {
+  links::LinkSpec gateway;
+  gateway.name = config_.site.interface;
+  gateway.mtu = derived_.device_mtu;
+  gateway.no_automatic_link_local = true;
+  gateway.gso_max_size = engine::kGsoMaxSize;
+  std::optional<IpAddress> own_v4, own_v6;
+  for (const IpAddress& own : config_.site.overlay_addresses) {
+    gateway.addresses.push_back(links::LinkAddress::plain(own, own.bits()));
+    auto& first = own.is_v4() ? own_v4 : own_v6;
+    if (!first) first = own;
+  }
+  gateway.addresses.push_back(links::LinkAddress::plain(derived_.link_local, 128));
+  const auto route = [&](const Prefix& to) {
+    links::DeviceRoute r;
+    r.destination = to;
+    r.device = gateway.name;
+    r.preferred_source = to.family() == Family::kV4 ? own_v4 : own_v6;
+    if (to.address().is_link_local()) r.preferred_source.reset();
+    all.routes.push_back(r);
+  };
+  for (const auto& [name, record] : peers_) {
+    if (!record.reachable) continue;
+    for (const IpAddress& remote : record.config->overlay_addresses) {
+      if (remote.is_v4() && own_v4) {
+        gateway.addresses.push_back(links::LinkAddress::point_to_point(*own_v4, remote));
+      } else {
+        route(Prefix::host(remote));
+      }
+    }
+    route(Prefix::host(config::link_local_of(record.config->public_key)));
+    for (const Prefix& prefix : record.config->allowed_ips) route(prefix);
+  }
+  return gateway;
+}
+
+links::DesiredLinks RunningSite::desired() const {
+  links::DesiredLinks all;
+  all.links.push_back(desired_gateway(all));
+  for (const auto& derived : derived_.tunnels) {
+    const auto it = tunnels_.find(derived.name);
+    if (it == tunnels_.end()) continue;
+    const config::Tunnel& tunnel = *it->second.config;
+    links::LinkSpec link;
+    link.name = derived.name;
+    link.mtu = derived.device_mtu;
+    link.carrier = peers_.at(tunnel.peer).reachable;
+    link.gso_max_size = engine::kGsoMaxSize;
+    if (tunnel.kind == config::TunnelKind::kGre) {
+      link.no_automatic_link_local = true;
+      link.addresses.push_back(links::LinkAddress::plain(derived_.link_local, 64));
+    }
+    if (!tunnel.bridge.empty()) link.bridge = tunnel.bridge;
+    for (const auto& address : tunnel.addresses) {
+      link.addresses.push_back(links::LinkAddress::plain(address.address, address.length));
+    }
+    all.links.push_back(std::move(link));
+  }
+  all.underlay = underlay_;
+  return all;
+}
+
+void RunningSite::reconcile() {
+  reconcile_pending_ = false;
+  made_links_ = true;
+  const auto outcome = links::reconcile(*netlink_, desired());
+  if (!outcome) return alert("cannot read this host's links: " + outcome.error().text);
+  std::set<std::string> problems;
+  for (const Error& problem : outcome->problems) problems.insert(problem.text);
+  for (const std::string& problem : problems) {
+    if (told_problems_.count(problem) == 0) alert(problem);
+  }
+  told_problems_ = std::move(problems);
+}
+
+void RunningSite::reconcile_soon() {
+  if (reconcile_pending_) return;
+  reconcile_pending_ = true;
+  reconcile_timer_.expires_after(kDebounce);
+  reconcile_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) reconcile();
+  });
+}
+
+void RunningSite::watch_links() {
+  if (!monitor_wait_.is_open()) monitor_wait_.assign(::dup(monitor_->fd()));
+  monitor_wait_.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                           [this](const boost::system::error_code& error) {
+                             if (error) return;
+                             const auto changes = monitor_->drain(own_ifindexes_);
+                             if (!changes || changes->any()) reconcile_soon();
+                             watch_links();
+                           });
+}
+
+}  // namespace greywire::daemon

@@ -1,0 +1,264 @@
+// What a running site answers on its control socket.
+#include <fmt/format.h>
+#include <net/if.h>
+
+#include <algorithm>
+
+#include "overlay/daemon/running_site.h"
+#include "router/engine/boot_clock.h"
+#include "router/pmtu/overhead.h"
+
+namespace greywire::daemon {
+namespace {
+
+template <class To>
+To elapsed(TimePoint since) {
+  return std::chrono::duration_cast<To>(engine::boot_now() - since);
+}
+
+std::string name_of_peer(const config::Config& config, const PublicKey& key) {
+  for (const auto& peer : config.peers) {
+    if (peer.public_key == key) return peer.name;
+  }
+  return {};
+}
+
+std::string state_text(const routing::RouteStatus& route) {
+  return route.held ? "held" : std::string(routing::route_state_name(route.decision.state));
+}
+
+}  // namespace
+
+control::SiteStatus RunningSite::status() {
+  control::SiteStatus out;
+  const wireguard::DeviceStatus device = engine_->status();
+  out.site = config_.site.name;
+  out.version = GREYWIRE_VERSION;
+  out.interface = config_.site.interface;
+  out.listen_port = device.listen_port;
+  out.fwmark = device.fwmark;
+  out.public_key = device.public_key.to_base64();
+  out.overlay_addresses = config_.site.overlay_addresses;
+  out.uptime = elapsed<std::chrono::seconds>(started_);
+  for (const auto& peer : device.peers) out.peers.push_back(report(peer));
+  const auto learned = adapter_->routes();
+  for (auto& peer : out.peers) {
+    for (const auto& route : learned) {
+      if (route.decision.state == routing::RouteState::kRefused && route.peer_name == peer.name) {
+        peer.refused.push_back(route.prefix);
+      }
+    }
+  }
+  out.tunnels = tunnel_reports();
+  out.routing = routing_report();
+  out.mtus = mtu_reports();
+  for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+    const auto reason = static_cast<DropReason>(i);
+    if (const auto packets = engine_->dropped(reason); packets != 0) {
+      out.drops.push_back({std::string(drop_reason_name(reason)), std::string(drop_reason_meaning(reason)), packets});
+    }
+  }
+  std::sort(out.drops.begin(), out.drops.end(), [](const auto& a, const auto& b) { return a.packets > b.packets; });
+  out.alerts.assign(alerts_.begin(), alerts_.end());
+  return out;
+}
+
+control::PeerReport RunningSite::report(const wireguard::PeerStatus& peer) const {
+  control::PeerReport out;
+  out.name = name_of_peer(config_, peer.public_key);
+  out.public_key = peer.public_key.to_base64();
+  out.preshared_key = !peer.preshared_key.is_zero();
+  out.origin = peer.origin == Origin::kConfig ? "config" : "wg";
+  out.endpoint = peer.endpoint;
+  if (peer.last_handshake != WallTime{}) {
+    out.handshake_age = std::chrono::seconds(std::max<std::int64_t>(0, engine::wall_now().seconds - peer.last_handshake.seconds));
+  }
+  out.rx_bytes = peer.rx_bytes;
+  out.tx_bytes = peer.tx_bytes;
+  out.persistent_keepalive = std::chrono::seconds(peer.persistent_keepalive);
+  if (const auto it = peers_.find(out.name); it != peers_.end()) {
+    out.overlay_addresses = it->second.config->overlay_addresses;
+  }
+  for (const auto& entry : peer.allowed_ips) {
+    (entry.origin == Origin::kLearned ? out.learned_allowed_ips : out.static_allowed_ips).push_back(entry.prefix);
+  }
+  out.alive = peer.alive;
+  if (peer.round_trip) out.round_trip = std::chrono::duration_cast<std::chrono::microseconds>(*peer.round_trip);
+  if (const auto* derived = derived_of(out.name)) out.inner_mtu = derived->inner_mtu;
+  return out;
+}
+
+std::vector<control::TunnelReport> RunningSite::tunnel_reports() {
+  std::vector<control::TunnelReport> out;
+  const auto traffic = engine_->tunnel_traffic();
+  links::ReadScope scope;
+  for (const auto& [name, record] : tunnels_) scope.own_links.push_back(name);
+  const auto actual = netlink_->read(scope);
+  for (const auto& derived : derived_.tunnels) {
+    const auto it = tunnels_.find(derived.name);
+    if (it == tunnels_.end()) continue;
+    const config::Tunnel& tunnel = *it->second.config;
+    control::TunnelReport report;
+    report.name = derived.name;
+    report.kind = config::to_string(tunnel.kind);
+    report.peer = derived.peer;
+    report.key = tunnel.key;
+    report.local = derived.delivery.local;
+    report.remote = derived.delivery.remote;
+    for (const auto& address : tunnel.addresses) report.addresses.push_back(address.to_string());
+    report.bridge = tunnel.bridge;
+    report.mtu = derived.device_mtu;
+    report.payload_limit = derived.payload_mtu;
+    if (const links::ActualLink* link = actual ? actual->find(derived.name) : nullptr; link != nullptr) {
+      report.mtu = link->mtu;
+      report.up = link->up;
+      report.carrier = link->carrier;
+    }
+    for (const auto& t : traffic) {
+      if (t.link != it->second.link) continue;
+      report.rx_packets = t.rx_packets;
+      report.rx_bytes = t.rx_bytes;
+      report.tx_packets = t.tx_packets;
+      report.tx_bytes = t.tx_bytes;
+    }
+    out.push_back(std::move(report));
+  }
+  return out;
+}
+
+std::vector<control::MtuReport> RunningSite::mtu_reports() const {
+  std::vector<control::MtuReport> out;
+  const Mtu underlay = config_.underlay.mtu;
+  control::MtuReport under;
+  under.name = "underlay";
+  under.kind = "underlay";
+  under.mtu = underlay;
+  under.origin = "configured";
+  out.push_back(under);
+  control::MtuReport gateway;
+  gateway.name = config_.site.interface;
+  gateway.kind = "device";
+  gateway.mtu = derived_.device_mtu;
+  gateway.path = underlay;
+  gateway.overhead = underlay.bytes - std::min(underlay.bytes, derived_.device_mtu.bytes);
+  gateway.origin = config_.site.mtu ? "configured" : "computed";
+  out.push_back(gateway);
+  for (const auto& peer : derived_.peers) {
+    if (!peer.enabled) continue;
+    control::MtuReport report;
+    report.name = peer.name;
+    report.kind = "peer";
+    report.mtu = peer.inner_mtu;
+    report.path = underlay;
+    report.overhead = underlay.bytes - std::min(underlay.bytes, peer.inner_mtu.bytes);
+    report.mss_ipv4 = Mtu{peer.mss.v4};
+    report.mss_ipv6 = Mtu{peer.mss.v6};
+    const config::Peer* configured = config_.find_peer(peer.name);
+    report.origin = configured != nullptr && configured->mtu ? "configured" : "computed";
+    out.push_back(report);
+  }
+  for (const auto& tunnel : derived_.tunnels) {
+    const auto it = tunnels_.find(tunnel.name);
+    if (it == tunnels_.end()) continue;
+    control::MtuReport report;
+    report.name = tunnel.name;
+    report.kind = config::to_string(it->second.config->kind);
+    report.mtu = tunnel.device_mtu;
+    report.path = underlay;
+    report.overhead = underlay.bytes - std::min(underlay.bytes, tunnel.payload_mtu.bytes);
+    if (tunnel.mss) {
+      report.mss_ipv4 = Mtu{tunnel.mss->v4};
+      report.mss_ipv6 = Mtu{tunnel.mss->v6};
+    }
+    report.origin = it->second.config->mtu ? "configured" : "computed";
+    out.push_back(report);
+  }
+  return out;
+}
+
+control::RoutingReport RunningSite::routing_report() const {
+  control::RoutingReport out;
+  if (!config_.routing) return out;
+  const routing::RoutingStatus status = adapter_->status();
+  out.source = "zebra";
+  out.socket = config_.routing->zebra;
+  out.state = routing::source_state_name(status.source);
+  out.release_group = status.release;
+  out.routes = status.routes;
+  out.accepted = status.accepted;
+  out.refused = status.refused;
+  out.ignored = status.ignored;
+  out.unresolved = status.unresolved;
+  out.held = status.held;
+  out.last_error = status.detail;
+  return out;
+}
+
+std::string RunningSite::interface_name(std::uint32_t ifindex) const {
+  char name[IF_NAMESIZE];
+  return if_indextoname(ifindex, name) != nullptr ? name : std::to_string(ifindex);
+}
+
+control::RoutesReport RunningSite::routes() const {
+  control::RoutesReport out;
+  for (const auto& route : adapter_->routes()) {
+    control::RouteReport report;
+    report.prefix = route.prefix;
+    for (const auto& hop : route.next_hops) {
+      std::string text = hop.kind == routing::NextHop::Kind::kGateway     ? hop.gateway.to_string()
+                         : hop.kind == routing::NextHop::Kind::kBlackhole ? "blackhole"
+                                                                          : "";
+      if (hop.ifindex != 0) text = fmt::format("{}%{}", text, interface_name(hop.ifindex));
+      report.next_hops.push_back(std::move(text));
+    }
+    report.peer = route.peer_name;
+    report.state = state_text(route);
+    report.reason = routing::reason_text(route.decision.reason);
+    out.routes.push_back(std::move(report));
+  }
+  return out;
+}
+
+control::ExplainReport RunningSite::explain(const IpAddress& address) {
+  control::ExplainReport out;
+  out.address = address;
+  const wireguard::DeviceStatus device = engine_->status();
+  const RouteTarget target = engine_->lookup(address);
+  out.steps.push_back(fmt::format("the kernel's routes must lead to {} (ip route get {})", config_.site.interface,
+                                  address.to_string()));
+  for (const auto& peer : device.peers) {
+    for (const auto& entry : peer.allowed_ips) {
+      if (!entry.prefix.contains(address) || (out.match && out.match->length() >= entry.prefix.length())) continue;
+      if (target == kNone || target == kDiscard || target.value != peer.id.value) continue;
+      out.match = entry.prefix;
+      out.peer = name_of_peer(config_, peer.public_key);
+      out.origin = entry.origin == Origin::kConfig ? "config" : entry.origin == Origin::kWg ? "wg" : "learned";
+    }
+  }
+  if (target == kDiscard) {
+    out.drop_reason = drop_reason_name(DropReason::kRouteRefused);
+    for (const auto& route : adapter_->routes()) {
+      if (!route.prefix.contains(address) || (out.match && out.match->length() > route.prefix.length())) continue;
+      out.match = route.prefix;
+      out.peer = route.peer_name;
+      out.steps.push_back(fmt::format("{} was learned and refused: {}", route.prefix.to_string(),
+                                      routing::reason_text(route.decision.reason)));
+    }
+    return out;
+  }
+  if (target == kNone) {
+    out.drop_reason = drop_reason_name(DropReason::kNoPeer);
+    out.steps.push_back("no peer's allowed-IPs cover it, so it is dropped with an ICMP unreachable");
+    return out;
+  }
+  out.delivered = true;
+  if (out.match) out.steps.push_back(fmt::format("{} ({}) leads to {}", out.match->to_string(), out.origin, out.peer));
+  for (const auto& peer : device.peers) {
+    if (name_of_peer(config_, peer.public_key) != out.peer) continue;
+    out.steps.push_back(peer.endpoint ? fmt::format("sealed and sent to {}", peer.endpoint->to_string())
+                                      : "the peer has no endpoint yet: it must call first");
+  }
+  return out;
+}
+
+}  // namespace greywire::daemon

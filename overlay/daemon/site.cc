@@ -1,0 +1,46 @@
+#include "overlay/daemon/site.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+
+#include "overlay/config/load.h"
+#include "overlay/daemon/running_site.h"
+
+namespace greywire::daemon {
+namespace {
+
+spdlog::level::level_enum level_of(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::kTrace: return spdlog::level::trace;
+    case config::LogLevel::kDebug: return spdlog::level::debug;
+    case config::LogLevel::kInfo: return spdlog::level::info;
+    case config::LogLevel::kWarning: return spdlog::level::warn;
+    case config::LogLevel::kError: return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+}  // namespace
+
+Result<void> run_site(const std::string& config_file, unsigned workers) {
+  auto loaded = config::load(config_file);
+  for (const std::string& line : loaded.diagnostics.lines()) std::fprintf(stderr, "%s\n", line.c_str());
+  if (!loaded.config) {
+    const auto errors = loaded.diagnostics.error_count();
+    return Error{config_file + " has " + std::to_string(errors) + (errors == 1 ? " error" : " errors") +
+                 "; nothing was started"};
+  }
+  auto log = spdlog::stderr_color_mt(loaded.config->site.name);
+  log->set_level(level_of(loaded.config->site.log_level));
+  log->set_pattern("%Y-%m-%d %H:%M:%S.%e %n %l: %v");
+  spdlog::set_default_logger(log);
+
+  RunningSite site(std::move(*loaded.config), workers);
+  if (auto started = site.start(); !started) return started;
+  site.run();
+  return {};
+}
+
+}  // namespace greywire::daemon

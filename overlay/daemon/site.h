@@ -1,0 +1,14 @@
+// `greywired --config FILE`: one site in the foreground, until SIGINT or SIGTERM. The composition root: config, engine,
+// links, control sockets and the routing source come together here.
+#pragma once
+
+#include <string>
+
+#include "router/base/result.h"
+
+namespace greywire::daemon {
+
+// Runs until a signal. An Error: it could not start; nothing is left behind.
+Result<void> run_site(const std::string& config_file, unsigned workers);
+
+}  // namespace greywire::daemon
