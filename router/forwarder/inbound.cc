@@ -131,7 +131,12 @@ void Inbound::commit(wireguard::Session& session, std::size_t first, std::size_t
   if (wanted != wireguard::Attention{} && shared.request(wanted)) sink_.attention(shared.id);
 
   const PeerEntry* peer = tables_->peer(shared.id);
-  if (peer == nullptr) return drops_.count(DropReason::kPeerDisabled);
+  if (peer == nullptr) {
+    const auto packets = std::count_if(jobs_.begin() + static_cast<std::ptrdiff_t>(first),
+                                       jobs_.begin() + static_cast<std::ptrdiff_t>(last),
+                                       [](const OpenJob& job) { return job.ok && job.size != 0; });
+    return drops_.count(DropReason::kPeerDisabled, static_cast<std::uint64_t>(packets));
+  }
   for (std::size_t i = first; i < last; ++i) {
     if (jobs_[i].ok && jobs_[i].size != 0) deliver(*peer, {jobs_[i].out, jobs_[i].size}, pending_[i].ds_field);
   }
