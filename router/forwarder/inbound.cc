@@ -71,6 +71,7 @@ void Inbound::datagram(std::span<std::uint8_t> bytes, const wireguard::Route& fr
 void Inbound::finish() {
   open_and_commit();
   flush_links();
+  rebuilt_used_ = 0;
 }
 
 void Inbound::open_and_commit() {
@@ -280,7 +281,10 @@ std::span<std::uint8_t> Inbound::reassemble(const PeerEntry& peer, std::span<std
   result.count(drops_);
   if (result.packet.empty()) return {};
   // The packet must stay until the batch is flushed, the reassembly's own memory does not.
-  if (rebuilt_used_ + result.packet.size() > kRebuilt) flush_links();
+  if (rebuilt_used_ + result.packet.size() > kRebuilt) {
+    flush_links();
+    rebuilt_used_ = 0;
+  }
   std::uint8_t* copy = rebuilt_.get() + rebuilt_used_;
   std::memcpy(copy, result.packet.data(), result.packet.size());
   rebuilt_used_ += result.packet.size();
@@ -305,7 +309,6 @@ void Inbound::flush_links() {
     });
   }
   dirty_.clear();
-  rebuilt_used_ = 0;
 }
 
 }  // namespace greywire
