@@ -147,7 +147,7 @@ void Inbound::deliver(const PeerEntry& peer, std::span<std::uint8_t> packet, std
   IpPacketInfo info;
   if (!parse_ip(packet, info)) return drops_.count(DropReason::kBadInner);
   packet = packet.first(info.total_size);
-  if ((outer_ds & kEcnMask) == kEcnCe) {
+  if ((outer_ds & kEcnMask) != (info.ds_field & kEcnMask)) {
     const auto ecn = ecn_decapsulate(info.ds_field, outer_ds);
     if (!ecn) return drops_.count(DropReason::kCongestion);
     set_ds_field(packet, info, static_cast<std::uint8_t>((info.ds_field & ~kEcnMask) | *ecn));
@@ -229,7 +229,7 @@ void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, 
     IpPacketInfo info;
     if (!parse_ip(payload, info)) return drops_.count(DropReason::kBadInner);
     payload = payload.first(info.total_size);
-    if ((gre.ds_field & kEcnMask) == kEcnCe) {
+    if ((gre.ds_field & kEcnMask) != (info.ds_field & kEcnMask)) {
       const auto ecn = ecn_decapsulate(info.ds_field, gre.ds_field);
       if (!ecn) return drops_.count(DropReason::kCongestion);
       set_ds_field(payload, info, static_cast<std::uint8_t>((info.ds_field & ~kEcnMask) | *ecn));
