@@ -51,7 +51,7 @@ struct TunnelSetup {
   gre::TunnelConfig config;
   bool clamp_mss = false;
   bool check_sources = false;
-  std::vector<Prefix> sources;
+  std::vector<Prefix> sources = {};
 };
 
 struct SentDatagram {
