@@ -26,7 +26,9 @@ spdlog::level::level_enum level_of(config::LogLevel level) {
 
 Result<void> run_site(const std::string& config_file, unsigned workers) {
   auto loaded = config::load(config_file);
-  for (const std::string& line : loaded.diagnostics.lines()) std::fprintf(stderr, "%s\n", line.c_str());
+  const auto lines = loaded.diagnostics.lines();
+  if (!loaded.config && lines.size() == 1) return Error{lines.front()};
+  for (const std::string& line : lines) std::fprintf(stderr, "%s\n", line.c_str());
   if (!loaded.config) {
     const auto errors = loaded.diagnostics.error_count();
     return Error{config_file + " has " + std::to_string(errors) + (errors == 1 ? " error" : " errors") +

@@ -1,11 +1,12 @@
-// Serves the UAPI of an in-memory device until its socket is removed or a signal comes, for tests/net/test_uapi_wg:
+// Serves the UAPI of an in-memory device until its socket is removed or a signal comes, for
+// tests/net/test_uapi_wg:
 //   uapi_fake IFNAME [ALLOWED_IPS]    with a peer of ALLOWED_IPS learned prefixes besides
 // Prints "ready" once the socket is there. The device's listen port 666 is always taken.
 #include <fmt/format.h>
 
 #include <boost/asio/signal_set.hpp>
-#include <cstdlib>
 #include <csignal>
+#include <cstdlib>
 
 #include "overlay/control/uapi_server.h"
 #include "tests/net/lib/fake_device.h"
@@ -18,11 +19,12 @@ int main(int argc, char** argv) {
   device.busy_port = 666;
   if (argc > 2) {
     auto& peer = device.state.peers.emplace_back();
-    peer.public_key = *PublicKey::from_hex("58402e695ba1772b1cc9309755f043251ea77fdcf10fbe63989ceb7e19321376");
+    peer.public_key =
+        *PublicKey::from_hex("58402e695ba1772b1cc9309755f043251ea77fdcf10fbe63989ceb7e19321376");
     peer.origin = Origin::kConfig;
     const auto count = static_cast<std::uint32_t>(std::strtoul(argv[2], nullptr, 10));
     for (std::uint32_t i = 0; i < count; ++i) {
-      peer.allowed_ips.push_back({Prefix::host(IpAddress::v4(0x0a000000U + i)), Origin::kLearned, false});
+      peer.allowed_ips.push_back({Prefix::host(IpAddress::v4(0x0a000000U + i)), Origin::kLearned});
     }
   }
   auto server = control::serve_uapi(io, argv[1], device, [&io] { io.stop(); });

@@ -1,5 +1,5 @@
-// A DeviceControl in memory with the configuration semantics of WireGuard and no packets: peers in the order of their
-// creation, one owner a prefix, the device's own key refused in silence. Any one thread.
+// A DeviceControl in memory with the configuration semantics of WireGuard and no packets: peers in the order
+// of their creation, one owner a prefix, the device's own key refused in silence. Any one thread.
 #pragma once
 
 #include <algorithm>
@@ -89,7 +89,7 @@ class FakeDevice final : public wireguard::DeviceControl {
       return;
     }
     for (auto& peer : state.peers) std::erase_if(peer.allowed_ips, same);
-    owner.allowed_ips.push_back({allowed.prefix, origin, false});
+    owner.allowed_ips.push_back({allowed.prefix, origin});
   }
 };
 

@@ -70,6 +70,8 @@ def main(test):
     """Runs the test; exit status 1 if a check failed or something did not happen at all."""
     if os.geteuid() != 0:
         sys.exit("needs root: it makes network namespaces")
+    if not os.access(GREYWIRED, os.X_OK):
+        sys.exit(f"no {GREYWIRED}: build the release preset, or set GREYWIRE_BIN to a folder with greywired and greywire")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     try:
         test()

@@ -1,4 +1,5 @@
-// A site's status with every field set to something that is not its default, for tests of JSON and of the tables.
+// A site's status with every field set to something that is not its default, for tests of JSON and of the
+// tables.
 #pragma once
 
 #include "overlay/control/site_status.h"
