@@ -48,10 +48,13 @@ ExitCode complain(const Surroundings& around, ExitCode code, std::string_view te
 ExitCode code_of(const Error& error) {
   switch (error.code) {
     case ENOENT:
-    case ECONNREFUSED: return ExitCode::kNoDaemon;
+    case ECONNREFUSED:
+      return ExitCode::kNoDaemon;
     case EACCES:
-    case EPERM: return ExitCode::kNoPermission;
-    default: return ExitCode::kDaemonFailed;
+    case EPERM:
+      return ExitCode::kNoPermission;
+    default:
+      return ExitCode::kDaemonFailed;
   }
 }
 
@@ -78,7 +81,8 @@ ExitCode show_report(const Surroundings& around, const Options& options, const j
                     fmt::format("the daemon's answer is of another version: {}", report.error().text));
   }
   if (options.json) {
-    const json::value* member = part.empty() || !answer.is_object() ? &answer : answer.get_object().if_contains(part);
+    const json::value* member =
+        part.empty() || !answer.is_object() ? &answer : answer.get_object().if_contains(part);
     around.out << (member == nullptr ? std::string("null") : json::serialize(*member)) << "\n";
   } else {
     around.out << render(*report, around.colour);
@@ -103,11 +107,12 @@ ExitCode explain_command(const Surroundings& around, const Options& options) {
   if (const auto address = IpAddress::parse(options.address); !address) {
     return complain(around, ExitCode::kUsage, address.error().text);
   }
-  return ask(around, options, {{"command", "explain"}, {"address", options.address}}, [&](const json::value& answer) {
-    const auto report = control::explain_from_json(answer);
-    const ExitCode code = show_report(around, options, answer, "", report, render_explain);
-    return code == ExitCode::kDone && !report->delivered ? ExitCode::kAnswerIsNo : code;
-  });
+  return ask(around, options, {{"command", "explain"}, {"address", options.address}},
+             [&](const json::value& answer) {
+               const auto report = control::explain_from_json(answer);
+               const ExitCode code = show_report(around, options, answer, "", report, render_explain);
+               return code == ExitCode::kDone && !report->delivered ? ExitCode::kAnswerIsNo : code;
+             });
 }
 
 ExitCode check_command(const Surroundings& around, const Options& options) {
@@ -144,7 +149,8 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
        [&] { return routes_command(around, options); }},
       {"mtu", "Show every MTU and where it comes from", status("mtus", render_mtus)},
       {"drops", "Show the packets that were not delivered, by reason", status("drops", render_drops)},
-      {"explain", "Say where a packet to ADDRESS goes, and why", [&] { return explain_command(around, options); }},
+      {"explain", "Say where a packet to ADDRESS goes, and why",
+       [&] { return explain_command(around, options); }},
       {"check", "Check the config FILE without a daemon", [&] { return check_command(around, options); }},
       {"genkey", "Print a new private key", [&] { return genkey_command(around); }},
       {"pubkey", "Print the public key of the private key on standard input",
@@ -164,8 +170,8 @@ void add_options(CLI::App& command, Options& options) {
   }
 }
 
-ExitCode reject_rest(const Surroundings& around, const std::vector<std::string>& rest, const CLI::App* command,
-                     const std::vector<Command>& known) {
+ExitCode reject_rest(const Surroundings& around, const std::vector<std::string>& rest,
+                     const CLI::App* command, const std::vector<Command>& known) {
   constexpr std::string_view kOptions[] = {"--socket", "--site", "--json", "--help"};
   const std::string& word = rest.front();
   if (word.starts_with("-")) {

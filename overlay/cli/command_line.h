@@ -14,8 +14,8 @@ struct Surroundings {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
-  bool colour = false;                 // `out` is a terminal
-  bool out_readable_by_others = false; // `out` is a file that others may read: genkey warns
+  bool colour = false;                  // `out` is a terminal
+  bool out_readable_by_others = false;  // `out` is a file that others may read: genkey warns
   std::string socket_directory = "/run/greywire";
 };
 

@@ -24,7 +24,9 @@ namespace json = boost::json;
 constexpr std::string_view kSuffix = ".sock";
 
 // A string alone could be meant as the value or as the error.
-Result<std::string> found(std::string text) { return {boost::system::in_place_value, std::move(text)}; }
+Result<std::string> found(std::string text) {
+  return {boost::system::in_place_value, std::move(text)};
+}
 
 class Descriptor {
  public:
@@ -43,10 +45,12 @@ class Descriptor {
 Error connect_error(const std::string& path, int code) {
   switch (code) {
     case ENOENT:
-      return {fmt::format("no daemon is running: {} does not exist; start one with 'greywired --config FILE'", path),
+      return {fmt::format("no daemon is running: {} does not exist; start one with 'greywired --config FILE'",
+                          path),
               ENOENT};
     case ECONNREFUSED:
-      return {fmt::format("the daemon of {} is not running any more; start it with 'greywired --config FILE'", path),
+      return {fmt::format("the daemon of {} is not running any more; start it with 'greywired --config FILE'",
+                          path),
               ECONNREFUSED};
     case EACCES:
     case EPERM:
@@ -73,7 +77,8 @@ Result<Descriptor> connect_to(const std::string& path) {
   return fd;
 }
 
-std::optional<Error> wait_for(int fd, short events, std::chrono::milliseconds timeout, const std::string& path) {
+std::optional<Error> wait_for(int fd, short events, std::chrono::milliseconds timeout,
+                              const std::string& path) {
   pollfd waiting{fd, events, 0};
   int ready = 0;
   do {
@@ -105,7 +110,8 @@ Result<std::string> read_line(int fd, std::chrono::milliseconds timeout, const s
     if (auto error = wait_for(fd, POLLIN, timeout, path)) return *error;
     const auto got = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (got <= 0) return Error{fmt::format("the daemon of {} closed the connection without a reply", path), EPROTO};
+    if (got <= 0)
+      return Error{fmt::format("the daemon of {} closed the connection without a reply", path), EPROTO};
     const std::string_view part(buffer.data(), static_cast<std::size_t>(got));
     const auto newline = part.find('\n');
     line.append(part.substr(0, newline));
@@ -114,7 +120,9 @@ Result<std::string> read_line(int fd, std::chrono::milliseconds timeout, const s
   return Error{fmt::format("the reply of {} has no end", path), EPROTO};
 }
 
-bool answers(const std::string& path) { return connect_to(path).has_value(); }
+bool answers(const std::string& path) {
+  return connect_to(path).has_value();
+}
 
 Result<std::vector<std::string>> socket_names(const std::string& directory) {
   std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(directory.c_str()), ::closedir);
@@ -148,7 +156,8 @@ Result<json::value> ask_daemon(const std::string& socket_path, const json::objec
   json::object* object = ec ? nullptr : reply.if_object();
   const json::value* ok = object == nullptr ? nullptr : object->if_contains("ok");
   if (ok == nullptr || !ok->is_bool()) {
-    return Error{fmt::format("{} is not a Greywire control socket, or of another version", socket_path), EPROTO};
+    return Error{fmt::format("{} is not a Greywire control socket, or of another version", socket_path),
+                 EPROTO};
   }
   if (ok->get_bool()) {
     json::value* result = object->if_contains("result");
@@ -159,12 +168,15 @@ Result<json::value> ask_daemon(const std::string& socket_path, const json::objec
   return Error{std::string(text->get_string().c_str()), 0};
 }
 
-Result<std::string> choose_socket(const std::string& socket, const std::string& site, const std::string& directory) {
+Result<std::string> choose_socket(const std::string& socket, const std::string& site,
+                                  const std::string& directory) {
   if (!socket.empty()) return found(socket);
   if (!site.empty()) return found(fmt::format("{}/{}{}", directory, site, kSuffix));
   auto names = socket_names(directory);
   if (!names) return names.error();
-  const auto path_of = [&](const std::string& name) { return fmt::format("{}/{}{}", directory, name, kSuffix); };
+  const auto path_of = [&](const std::string& name) {
+    return fmt::format("{}/{}{}", directory, name, kSuffix);
+  };
   if (names->size() == 1) return found(path_of(names->front()));
 
   std::vector<std::string> alive;
@@ -180,10 +192,11 @@ Result<std::string> choose_socket(const std::string& socket, const std::string& 
                              directory, fmt::join(*names, ", ")),
                  ECONNREFUSED};
   }
-  return Error{fmt::format("no daemon is running: no socket in {}; start one with 'greywired --config FILE', or name "
-                           "its socket with --socket",
-                           directory),
-               ENOENT};
+  return Error{
+      fmt::format("no daemon is running: no socket in {}; start one with 'greywired --config FILE', or name "
+                  "its socket with --socket",
+                  directory),
+      ENOENT};
 }
 
 }  // namespace greywire::cli

@@ -40,7 +40,8 @@ ExitCode pubkey_command(const Surroundings& around) {
   const auto key = PrivateKey::from_base64(text);
   wipe(text.data(), text.size());
   if (!key) {
-    around.err << "greywire: standard input holds no private key: expected one line of 44 characters of base64\n";
+    around.err
+        << "greywire: standard input holds no private key: expected one line of 44 characters of base64\n";
     return ExitCode::kUsage;
   }
   around.out << derive_public_key(*key).to_base64() << "\n";

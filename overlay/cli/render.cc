@@ -15,14 +15,19 @@ constexpr auto kRight = TextTable::Align::kRight;
 
 constexpr std::size_t kPrefixesInStatus = 8;  // a peer and list; `greywire peers` shows all
 
-std::string number(std::uint64_t value) { return fmt::format("{}", value); }
+std::string number(std::uint64_t value) {
+  return fmt::format("{}", value);
+}
 
-std::string peer_name(const PeerReport& peer) { return peer.name.empty() ? peer.public_key : peer.name; }
+std::string peer_name(const PeerReport& peer) {
+  return peer.name.empty() ? peer.public_key : peer.name;
+}
 
 Cell peer_state(const PeerReport& peer) {
   if (peer.alive) return *peer.alive ? Cell("alive", Style::kGood) : Cell("dead", Style::kBad);
   // WireGuard's own sign of life: a session is renewed every two minutes and refused after three.
-  if (peer.handshake_age && *peer.handshake_age < std::chrono::seconds(180)) return Cell("session", Style::kGood);
+  if (peer.handshake_age && *peer.handshake_age < std::chrono::seconds(180))
+    return Cell("session", Style::kGood);
   return Cell(peer.handshake_age ? "idle" : "no session", Style::kDim);
 }
 
@@ -40,10 +45,14 @@ std::string list_text(const std::vector<T>& values, std::size_t most) {
   return out;
 }
 
-std::string mtu_text(const std::optional<Mtu>& mtu) { return mtu ? number(mtu->bytes) : std::string(); }
+std::string mtu_text(const std::optional<Mtu>& mtu) {
+  return mtu ? number(mtu->bytes) : std::string();
+}
 
 std::string line(std::string_view label, std::string_view text, bool colour) {
-  return text.empty() ? std::string() : fmt::format("  {} {}\n", styled(fmt::format("{:<11}", label), Style::kDim, colour), text);
+  return text.empty()
+             ? std::string()
+             : fmt::format("  {} {}\n", styled(fmt::format("{:<11}", label), Style::kDim, colour), text);
 }
 
 std::string routing_text(const control::RoutingReport& routing) {
@@ -64,7 +73,8 @@ std::string routing_text(const control::RoutingReport& routing) {
 
 std::string header(const SiteStatus& status, bool colour) {
   std::string out = styled(status.site.empty() ? status.interface : status.site, Style::kHeading, colour);
-  out += fmt::format(": {} on UDP port {}, up {}\n", status.interface, status.listen_port, age_text(status.uptime));
+  out += fmt::format(": {} on UDP port {}, up {}\n", status.interface, status.listen_port,
+                     age_text(status.uptime));
   out += line("public key", status.public_key, colour);
   out += line("addresses", list_text(status.overlay_addresses, kPrefixesInStatus), colour);
   out += line("routing", routing_text(status.routing), colour);
@@ -75,11 +85,18 @@ std::string header(const SiteStatus& status, bool colour) {
 }
 
 std::string peer_table(const SiteStatus& status, bool colour) {
-  TextTable table({{"PEER"}, {"STATE"}, {"ENDPOINT"}, {"HANDSHAKE"}, {"RTT", kRight}, {"RECEIVED", kRight},
-                   {"SENT", kRight}, {"MTU", kRight}});
+  TextTable table({{"PEER"},
+                   {"STATE"},
+                   {"ENDPOINT"},
+                   {"HANDSHAKE"},
+                   {"RTT", kRight},
+                   {"RECEIVED", kRight},
+                   {"SENT", kRight},
+                   {"MTU", kRight}});
   for (const auto& peer : status.peers) {
-    table.add_row({peer_name(peer), peer_state(peer), peer.endpoint ? peer.endpoint->to_string() : std::string(),
-                   handshake_text(peer), peer.round_trip ? round_trip_text(*peer.round_trip) : std::string(),
+    table.add_row({peer_name(peer), peer_state(peer),
+                   peer.endpoint ? peer.endpoint->to_string() : std::string(), handshake_text(peer),
+                   peer.round_trip ? round_trip_text(*peer.round_trip) : std::string(),
                    bytes_text(peer.rx_bytes), bytes_text(peer.tx_bytes), mtu_text(peer.inner_mtu)});
   }
   return table.empty() ? "no peers\n" : table.to_string(colour);
@@ -88,9 +105,10 @@ std::string peer_table(const SiteStatus& status, bool colour) {
 std::string allowed_ips_table(const SiteStatus& status, std::size_t most, bool colour) {
   TextTable table({{"ALLOWED-IPS"}, {"FROM"}, {"COUNT", kRight}, {"PREFIXES"}});
   for (const auto& peer : status.peers) {
-    const std::pair<const std::vector<Prefix>*, Cell> lists[] = {{&peer.static_allowed_ips, Cell("static")},
-                                                                 {&peer.learned_allowed_ips, Cell("learned")},
-                                                                 {&peer.refused, Cell("refused", Style::kBad)}};
+    const std::pair<const std::vector<Prefix>*, Cell> lists[] = {
+        {&peer.static_allowed_ips, Cell("static")},
+        {&peer.learned_allowed_ips, Cell("learned")},
+        {&peer.refused, Cell("refused", Style::kBad)}};
     for (const auto& [prefixes, from] : lists) {
       if (prefixes->empty()) continue;
       table.add_row({peer_name(peer), from, number(prefixes->size()), list_text(*prefixes, most)});
@@ -100,23 +118,39 @@ std::string allowed_ips_table(const SiteStatus& status, std::size_t most, bool c
 }
 
 std::string tunnel_table(const SiteStatus& status, bool colour) {
-  TextTable table({{"TUNNEL"}, {"KIND"}, {"PEER"}, {"STATE"}, {"KEY", kRight}, {"LOCAL"}, {"REMOTE"}, {"MTU", kRight},
-                   {"PAYLOAD", kRight}, {"BRIDGE"}, {"RECEIVED", kRight}, {"SENT", kRight}});
+  TextTable table({{"TUNNEL"},
+                   {"KIND"},
+                   {"PEER"},
+                   {"STATE"},
+                   {"KEY", kRight},
+                   {"LOCAL"},
+                   {"REMOTE"},
+                   {"MTU", kRight},
+                   {"PAYLOAD", kRight},
+                   {"BRIDGE"},
+                   {"RECEIVED", kRight},
+                   {"SENT", kRight}});
   for (const auto& tunnel : status.tunnels) {
-    const Cell state = !tunnel.up        ? Cell("down", Style::kBad)
+    const Cell state = !tunnel.up       ? Cell("down", Style::kBad)
                        : tunnel.carrier ? Cell("up", Style::kGood)
                                         : Cell("no carrier", Style::kBad);
-    table.add_row({tunnel.name, tunnel.kind, tunnel.peer, state, tunnel.key ? number(*tunnel.key) : std::string(),
-                   tunnel.local.to_string(), tunnel.remote.to_string(), number(tunnel.mtu.bytes),
-                   mtu_text(tunnel.payload_limit), tunnel.bridge, bytes_text(tunnel.rx_bytes),
-                   bytes_text(tunnel.tx_bytes)});
+    table.add_row({tunnel.name, tunnel.kind, tunnel.peer, state,
+                   tunnel.key ? number(*tunnel.key) : std::string(), tunnel.local.to_string(),
+                   tunnel.remote.to_string(), number(tunnel.mtu.bytes), mtu_text(tunnel.payload_limit),
+                   tunnel.bridge, bytes_text(tunnel.rx_bytes), bytes_text(tunnel.tx_bytes)});
   }
   return table.empty() ? std::string() : table.to_string(colour);
 }
 
 std::string mtu_table(const SiteStatus& status, bool colour) {
-  TextTable table({{"NAME"}, {"KIND"}, {"MTU", kRight}, {"PATH", kRight}, {"OVERHEAD", kRight}, {"MSS IPV4", kRight},
-                   {"MSS IPV6", kRight}, {"FROM"}});
+  TextTable table({{"NAME"},
+                   {"KIND"},
+                   {"MTU", kRight},
+                   {"PATH", kRight},
+                   {"OVERHEAD", kRight},
+                   {"MSS IPV4", kRight},
+                   {"MSS IPV6", kRight},
+                   {"FROM"}});
   for (const auto& mtu : status.mtus) {
     table.add_row({mtu.name, mtu.kind, number(mtu.mtu.bytes), mtu_text(mtu.path),
                    mtu.overhead == 0 ? std::string() : number(mtu.overhead), mtu_text(mtu.mss_ipv4),
@@ -139,8 +173,9 @@ std::string or_none(std::string table, std::string_view none) {
 
 std::string render_status(const SiteStatus& status, bool colour) {
   std::string out = header(status, colour);
-  const std::string parts[] = {peer_table(status, colour), allowed_ips_table(status, kPrefixesInStatus, colour),
-                               tunnel_table(status, colour), mtu_table(status, colour), drop_table(status, colour)};
+  const std::string parts[] = {
+      peer_table(status, colour), allowed_ips_table(status, kPrefixesInStatus, colour),
+      tunnel_table(status, colour), mtu_table(status, colour), drop_table(status, colour)};
   for (const auto& part : parts) {
     if (!part.empty()) out += "\n" + part;
   }
@@ -151,13 +186,15 @@ std::string render_peers(const SiteStatus& status, bool colour) {
   std::string out;
   for (const auto& peer : status.peers) {
     const Cell state = peer_state(peer);
-    out += fmt::format("{}{}: {}\n", out.empty() ? "" : "\n", styled(peer_name(peer), Style::kHeading, colour),
-                       styled(state.text, state.style, colour));
+    out +=
+        fmt::format("{}{}: {}\n", out.empty() ? "" : "\n", styled(peer_name(peer), Style::kHeading, colour),
+                    styled(state.text, state.style, colour));
     out += line("public key", peer.public_key, colour);
     out += line("preshared", peer.preshared_key ? "yes" : "", colour);
     out += line("endpoint", peer.endpoint ? peer.endpoint->to_string() : std::string("none yet"), colour);
     out += line("handshake", handshake_text(peer), colour);
-    out += line("traffic", fmt::format("{} received, {} sent", bytes_text(peer.rx_bytes), bytes_text(peer.tx_bytes)),
+    out += line("traffic",
+                fmt::format("{} received, {} sent", bytes_text(peer.rx_bytes), bytes_text(peer.tx_bytes)),
                 colour);
     if (peer.persistent_keepalive.count() != 0) {
       out += line("keepalive", fmt::format("every {}", age_text(peer.persistent_keepalive)), colour);
@@ -199,8 +236,10 @@ std::string render_routes(const control::RoutesReport& routes, bool colour) {
 std::string render_explain(const control::ExplainReport& explanation, bool colour) {
   const std::string verdict =
       explanation.delivered
-          ? fmt::format("goes to {}", explanation.peer.empty() ? std::string("this site") : "peer " + explanation.peer)
-          : fmt::format("is dropped{}", explanation.drop_reason.empty() ? "" : ": " + explanation.drop_reason);
+          ? fmt::format("goes to {}",
+                        explanation.peer.empty() ? std::string("this site") : "peer " + explanation.peer)
+          : fmt::format("is dropped{}",
+                        explanation.drop_reason.empty() ? "" : ": " + explanation.drop_reason);
   std::string out = fmt::format("{} {}", explanation.address.to_string(),
                                 styled(verdict, explanation.delivered ? Style::kGood : Style::kBad, colour));
   if (explanation.match) out += fmt::format(", by {}", explanation.match->to_string());

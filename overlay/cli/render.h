@@ -1,4 +1,5 @@
-// What a site's daemon reported, as text for people. Pure: a report and whether colour is wanted give a string.
+// What a site's daemon reported, as text for people. Pure: a report and whether colour is wanted give a
+// string.
 #pragma once
 
 #include <string>
@@ -7,8 +8,8 @@
 
 namespace greywire::cli {
 
-std::string render_status(const control::SiteStatus& status, bool colour);   // all of it, lists cut short
-std::string render_peers(const control::SiteStatus& status, bool colour);    // every peer with every prefix
+std::string render_status(const control::SiteStatus& status, bool colour);  // all of it, lists cut short
+std::string render_peers(const control::SiteStatus& status, bool colour);   // every peer with every prefix
 std::string render_tunnels(const control::SiteStatus& status, bool colour);
 std::string render_mtus(const control::SiteStatus& status, bool colour);
 std::string render_drops(const control::SiteStatus& status, bool colour);

@@ -12,11 +12,16 @@ constexpr std::string_view kReset = "\x1b[0m";
 
 std::string_view escape_of(Style style) {
   switch (style) {
-    case Style::kPlain: return "";
-    case Style::kHeading: return "\x1b[1m";
-    case Style::kGood: return "\x1b[32m";
-    case Style::kBad: return "\x1b[31m";
-    case Style::kDim: return "\x1b[2m";
+    case Style::kPlain:
+      return "";
+    case Style::kHeading:
+      return "\x1b[1m";
+    case Style::kGood:
+      return "\x1b[32m";
+    case Style::kBad:
+      return "\x1b[31m";
+    case Style::kDim:
+      return "\x1b[2m";
   }
   return "";
 }

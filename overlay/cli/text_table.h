@@ -1,4 +1,5 @@
-// Plain aligned tables and figures for people: no frames, two spaces between columns, colour only where asked.
+// Plain aligned tables and figures for people: no frames, two spaces between columns, colour only where
+// asked.
 #pragma once
 
 #include <chrono>
@@ -18,7 +19,7 @@ struct Cell {
   Style style = Style::kPlain;
 
   Cell(std::string content, Style look = Style::kPlain) : text(std::move(content)), style(look) {}  // NOLINT
-  Cell(const char* content) : text(content) {}                                                       // NOLINT
+  Cell(const char* content) : text(content) {}                                                      // NOLINT
 };
 
 class TextTable {
@@ -40,8 +41,8 @@ class TextTable {
   std::vector<std::vector<Cell>> rows_;
 };
 
-std::string bytes_text(std::uint64_t bytes);            // "0 B", "1.4 KiB", "12.0 GiB"
-std::string age_text(std::chrono::seconds age);         // "5s", "3m 2s", "4h 7m", "12d 3h"
+std::string bytes_text(std::uint64_t bytes);                        // "0 B", "1.4 KiB", "12.0 GiB"
+std::string age_text(std::chrono::seconds age);                     // "5s", "3m 2s", "4h 7m", "12d 3h"
 std::string round_trip_text(std::chrono::microseconds round_trip);  // "0.42 ms"
 
 }  // namespace greywire::cli

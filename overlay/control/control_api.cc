@@ -6,7 +6,9 @@
 
 namespace greywire::control {
 
-std::string control_socket_path(const std::string& site) { return fmt::format("{}/{}.sock", kControlDirectory, site); }
+std::string control_socket_path(const std::string& site) {
+  return fmt::format("{}/{}.sock", kControlDirectory, site);
+}
 
 Result<void> ControlApi::listen(boost::asio::io_context& io, const std::string& path) {
   LocalServerOptions options;

@@ -22,8 +22,11 @@ class ControlApi {
   ControlApi(const ControlApi&) = delete;
   ControlApi& operator=(const ControlApi&) = delete;
 
-  // Before or after listen(). The provider is called on the control thread and may not destroy the ControlApi.
-  void add_command(std::string name, Provider provider) { commands_.add(std::move(name), std::move(provider)); }
+  // Before or after listen(). The provider is called on the control thread and may not destroy the
+  // ControlApi.
+  void add_command(std::string name, Provider provider) {
+    commands_.add(std::move(name), std::move(provider));
+  }
 
   // An Error with EADDRINUSE: a live daemon answers on that path.
   Result<void> listen(boost::asio::io_context& io, const std::string& path);

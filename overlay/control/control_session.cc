@@ -34,7 +34,8 @@ std::string ControlCommands::answer(std::string_view line) const {
   if (found == providers_.end()) {
     std::string known;
     for (const auto& [known_name, provider] : providers_) known += (known.empty() ? "" : ", ") + known_name;
-    return error_line(fmt::format("unknown command '{}' (known: {})", std::string_view(name.data(), name.size()), known));
+    return error_line(
+        fmt::format("unknown command '{}' (known: {})", std::string_view(name.data(), name.size()), known));
   }
   auto result = found->second(*object);
   if (!result) return error_line(result.error().text);
@@ -66,6 +67,8 @@ std::size_t ControlSession::consume(std::string_view bytes, std::string& reply) 
   return finished_ ? bytes.size() : used;
 }
 
-void ControlSession::end_of_input(std::string&) { finished_ = true; }
+void ControlSession::end_of_input(std::string&) {
+  finished_ = true;
+}
 
 }  // namespace greywire::control

@@ -90,14 +90,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
     } else {
       arm_deadline();
     }
-    socket_.async_read_some(asio::buffer(input_), [self = shared_from_this()](error_code ec, std::size_t size) {
-      if (self->closed_) return;
-      if (ec == asio::error::eof) return self->end_of_input();
-      if (ec) return self->close();
-      self->input_begin_ = 0;
-      self->input_end_ = size;
-      self->work();
-    });
+    socket_.async_read_some(asio::buffer(input_),
+                            [self = shared_from_this()](error_code ec, std::size_t size) {
+                              if (self->closed_) return;
+                              if (ec == asio::error::eof) return self->end_of_input();
+                              if (ec) return self->close();
+                              self->input_begin_ = 0;
+                              self->input_end_ = size;
+                              self->work();
+                            });
   }
 
   void end_of_input() {
@@ -197,7 +198,8 @@ class LocalServer::State : public std::enable_shared_from_this<LocalServer::Stat
     if (options_.same_user_only && !same_user(socket)) return;
     if (clients_.size() >= options_.max_clients) {
       // Clients stand in the order of their arrival.
-      const auto quiet = std::find_if(clients_.begin(), clients_.end(), [](const auto& c) { return c->idle(); });
+      const auto quiet =
+          std::find_if(clients_.begin(), clients_.end(), [](const auto& c) { return c->idle(); });
       if (quiet == clients_.end()) return;
       const std::shared_ptr<Connection> victim = *quiet;
       victim->close();
@@ -205,7 +207,8 @@ class LocalServer::State : public std::enable_shared_from_this<LocalServer::Stat
     const std::weak_ptr<State> weak = weak_from_this();
     auto client = std::make_shared<Connection>(
         std::move(socket), make_session_(), options_.stall_timeout, [weak](Connection* gone) {
-          if (const auto state = weak.lock()) state->clients_.remove_if([gone](const auto& c) { return c.get() == gone; });
+          if (const auto state = weak.lock())
+            state->clients_.remove_if([gone](const auto& c) { return c.get() == gone; });
         });
     clients_.push_back(client);
     client->start();
@@ -232,17 +235,24 @@ class LocalServer::State : public std::enable_shared_from_this<LocalServer::Stat
 };
 
 LocalServer::LocalServer(std::shared_ptr<State> state) : state_(std::move(state)) {}
-LocalServer::~LocalServer() { state_->stop(); }
+LocalServer::~LocalServer() {
+  state_->stop();
+}
 
-const std::string& LocalServer::path() const { return state_->path(); }
-std::size_t LocalServer::client_count() const { return state_->client_count(); }
+const std::string& LocalServer::path() const {
+  return state_->path();
+}
+std::size_t LocalServer::client_count() const {
+  return state_->client_count();
+}
 
 Result<std::unique_ptr<LocalServer>> LocalServer::listen(asio::io_context& io, LocalServerOptions options,
                                                          SessionFactory make_session,
                                                          std::function<void()> on_removed) {
   auto bound = bind_local_socket(options.path, options.directory_mode);
   if (!bound) return bound.error();
-  auto state = std::make_shared<State>(io, std::move(options), *bound, std::move(make_session), std::move(on_removed));
+  auto state =
+      std::make_shared<State>(io, std::move(options), *bound, std::move(make_session), std::move(on_removed));
   state->start();
   return std::unique_ptr<LocalServer>(new LocalServer(std::move(state)));
 }

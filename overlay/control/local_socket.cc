@@ -37,7 +37,8 @@ class Descriptor {
 Result<void> make_directories(const std::string& path, mode_t last_mode) {
   const auto end = path.rfind('/');
   if (end == std::string::npos || end == 0) return {};
-  for (auto slash = path.find('/', 1); slash != std::string::npos && slash <= end; slash = path.find('/', slash + 1)) {
+  for (auto slash = path.find('/', 1); slash != std::string::npos && slash <= end;
+       slash = path.find('/', slash + 1)) {
     const std::string directory = path.substr(0, slash);
     if (::mkdir(directory.c_str(), slash == end ? last_mode : 0755) != 0 && errno != EEXIST) {
       return system_error("make the directory", directory, errno);
@@ -59,10 +60,13 @@ Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
   if (probe.get() < 0) return system_error("make a socket for", path, errno);
   const int connected = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   if (connected == 0 || errno == EAGAIN) {
-    return Error{fmt::format("another daemon answers on {}: stop it first, or use another name", path), EADDRINUSE};
+    return Error{fmt::format("another daemon answers on {}: stop it first, or use another name", path),
+                 EADDRINUSE};
   }
-  if (errno != ECONNREFUSED && errno != ENOENT) return system_error("connect to the socket in the way,", path, errno);
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error("remove the stale socket", path, errno);
+  if (errno != ECONNREFUSED && errno != ENOENT)
+    return system_error("connect to the socket in the way,", path, errno);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return system_error("remove the stale socket", path, errno);
   return {};
 }
 

@@ -21,9 +21,9 @@ struct BoundSocket {
   FileIdentity identity;
 };
 
-// Makes the missing directories (the last with `directory_mode`, those above 0755), removes the socket of a daemon
-// that is no more, binds with mode 0600 whatever the umask is, and listens. Errors name the path and the way out;
-// code is the errno, EADDRINUSE where a live daemon answers on the path.
+// Makes the missing directories (the last with `directory_mode`, those above 0755), removes the socket of a
+// daemon that is no more, binds with mode 0600 whatever the umask is, and listens. Errors name the path and
+// the way out; code is the errno, EADDRINUSE where a live daemon answers on the path.
 Result<BoundSocket> bind_local_socket(const std::string& path, mode_t directory_mode);
 
 // False when the path is gone or names another file.

@@ -1,8 +1,8 @@
-// What `greywire status` and its neighbours show of a running site: plain values that the daemon fills and both sides
-// of the control socket share. site_status_json.h makes JSON of them and back.
+// What `greywire status` and its neighbours show of a running site: plain values that the daemon fills and
+// both sides of the control socket share. site_status_json.h makes JSON of them and back.
 //
-// Absent optionals mean "unknown or not applicable", never zero. Addresses, prefixes and keys are typed here and text
-// in JSON. Keys are public ones only: no secret ever enters these structs.
+// Absent optionals mean "unknown or not applicable", never zero. Addresses, prefixes and keys are typed here
+// and text in JSON. Keys are public ones only: no secret ever enters these structs.
 #pragma once
 
 #include <chrono>
@@ -21,7 +21,7 @@ struct PeerReport {
   std::string name;        // from the config; empty for a peer that `wg` added
   std::string public_key;  // base64
   bool preshared_key = false;
-  std::string origin = "config";         // config | wg
+  std::string origin = "config";  // config | wg
   std::optional<Endpoint> endpoint;
   std::optional<std::chrono::seconds> handshake_age;  // absent: never
   std::uint64_t rx_bytes = 0;
@@ -43,8 +43,8 @@ struct TunnelReport {
   std::string kind;  // gre | gretap | segment
   std::string peer;
   std::optional<std::uint32_t> key;
-  IpAddress local;   // delivery source
-  IpAddress remote;  // delivery destination
+  IpAddress local;                     // delivery source
+  IpAddress remote;                    // delivery destination
   std::vector<std::string> addresses;  // ADDRESS/LENGTH on the interface, host bits kept
   std::string bridge;                  // empty: in none
   Mtu mtu;                             // of the device
@@ -76,9 +76,9 @@ struct RoutingReport {
 };
 
 struct MtuReport {
-  std::string name;  // interface or peer
-  std::string kind;  // underlay | device | peer | gre | gretap | segment
-  Mtu mtu;           // what the name can carry, at its own layer
+  std::string name;             // interface or peer
+  std::string kind;             // underlay | device | peer | gre | gretap | segment
+  Mtu mtu;                      // what the name can carry, at its own layer
   std::optional<Mtu> path;      // the underlay's MTU that it was computed from
   std::uint32_t overhead = 0;   // bytes between the two
   std::optional<Mtu> mss_ipv4;  // TCP MSS that is clamped to; absent: not clamped

@@ -172,7 +172,7 @@ struct Writer {
     return array;
   }
   template <class T>
-    requires requires(Writer& w, const T& v) { describe(w, v); }
+  requires requires(Writer& w, const T& v) { describe(w, v); }
   static json::value encode(const T& v) {
     Writer writer;
     describe(writer, v);
@@ -216,8 +216,9 @@ struct Reader {
   void decode(const std::string& where, const json::value& in, T& out) {
     boost::system::error_code ec;
     const T number = in.to_number<T>(ec);
-    if (ec) return fail(where, fmt::format("a whole number from {} to {}", std::numeric_limits<T>::min(),
-                                           std::numeric_limits<T>::max()));
+    if (ec)
+      return fail(where, fmt::format("a whole number from {} to {}", std::numeric_limits<T>::min(),
+                                     std::numeric_limits<T>::max()));
     out = number;
   }
   void decode(const std::string& where, const json::value& in, Mtu& out) { decode(where, in, out.bytes); }
@@ -261,7 +262,7 @@ struct Reader {
     }
   }
   template <class T>
-    requires requires(Reader& r, T& v) { describe(r, v); }
+  requires requires(Reader& r, T& v) { describe(r, v); }
   void decode(const std::string& where, const json::value& in, T& out) {
     const auto* members = in.if_object();
     if (members == nullptr) return fail(where, "an object");
@@ -282,12 +283,24 @@ Result<T> read(const json::value& in) {
 
 }  // namespace
 
-boost::json::value to_json(const SiteStatus& status) { return Writer::encode(status); }
-boost::json::value to_json(const RoutesReport& routes) { return Writer::encode(routes); }
-boost::json::value to_json(const ExplainReport& explanation) { return Writer::encode(explanation); }
+boost::json::value to_json(const SiteStatus& status) {
+  return Writer::encode(status);
+}
+boost::json::value to_json(const RoutesReport& routes) {
+  return Writer::encode(routes);
+}
+boost::json::value to_json(const ExplainReport& explanation) {
+  return Writer::encode(explanation);
+}
 
-Result<SiteStatus> site_status_from_json(const boost::json::value& json) { return read<SiteStatus>(json); }
-Result<RoutesReport> routes_from_json(const boost::json::value& json) { return read<RoutesReport>(json); }
-Result<ExplainReport> explain_from_json(const boost::json::value& json) { return read<ExplainReport>(json); }
+Result<SiteStatus> site_status_from_json(const boost::json::value& json) {
+  return read<SiteStatus>(json);
+}
+Result<RoutesReport> routes_from_json(const boost::json::value& json) {
+  return read<RoutesReport>(json);
+}
+Result<ExplainReport> explain_from_json(const boost::json::value& json) {
+  return read<ExplainReport>(json);
+}
 
 }  // namespace greywire::control

@@ -1,8 +1,9 @@
-// The JSON of site_status.h, both ways, in one place: each struct's fields are listed once (site_status_json.cc).
+// The JSON of site_status.h, both ways, in one place: each struct's fields are listed once
+// (site_status_json.cc).
 //
-// Names carry units (handshake_age_seconds). An absent optional is null. Reading is tolerant of versions: unknown
-// members are skipped and missing ones keep their default; a member of the wrong type or range is an Error that
-// names it ("peers[2].endpoint: …").
+// Names carry units (handshake_age_seconds). An absent optional is null. Reading is tolerant of versions:
+// unknown members are skipped and missing ones keep their default; a member of the wrong type or range is an
+// Error that names it ("peers[2].endpoint: …").
 #pragma once
 
 #include <boost/json/value.hpp>

@@ -12,9 +12,9 @@ class StreamSession {
  public:
   virtual ~StreamSession() = default;
 
-  // Takes bytes up to the end of the first request that yields a reply, appends that reply to `reply` and says how
-  // many bytes were taken. Fewer than given means: write the reply, then call again with the rest. An incomplete
-  // request is kept inside, within a bound. `bytes` is not kept.
+  // Takes bytes up to the end of the first request that yields a reply, appends that reply to `reply` and
+  // says how many bytes were taken. Fewer than given means: write the reply, then call again with the rest.
+  // An incomplete request is kept inside, within a bound. `bytes` is not kept.
   virtual std::size_t consume(std::string_view bytes, std::string& reply) = 0;
 
   // The client sent its last byte, or is gone, or was cut off. Nothing is consumed afterwards.

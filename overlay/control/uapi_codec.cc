@@ -45,7 +45,8 @@ void append_peer(std::string& out, const wireguard::PeerStatus& peer) {
   }
 }
 
-// What append_peer and the device's lines can take at most, so that no reallocation leaves a copy of a key behind.
+// What append_peer and the device's lines can take at most, so that no reallocation leaves a copy of a key
+// behind.
 std::size_t reply_bound(const wireguard::DeviceStatus& status) {
   std::size_t bound = 256;
   for (const auto& peer : status.peers) bound += 512 + peer.allowed_ips.size() * 64;
@@ -91,7 +92,9 @@ UapiSession::UapiSession(wireguard::DeviceControl& device, ScopeResolver resolve
   line_.reserve(kUapiMaxLine);
 }
 
-UapiSession::~UapiSession() { wipe_line(); }
+UapiSession::~UapiSession() {
+  wipe_line();
+}
 
 void UapiSession::wipe_line() {
   wipe(line_.data(), line_.size());
@@ -135,7 +138,8 @@ void UapiSession::end_of_input(std::string& reply) {
   wipe_line();
   const bool in_set = state_ == State::kDevice || state_ == State::kPeer;
   const int error = flush_peer();
-  if (in_set || (cut && state_ != State::kSkip)) answer(error == 0 && cut ? EIO : error, State::kFinished, reply);
+  if (in_set || (cut && state_ != State::kSkip))
+    answer(error == 0 && cut ? EIO : error, State::kFinished, reply);
   state_ = State::kFinished;
 }
 
@@ -263,7 +267,8 @@ int UapiSession::change_allowed_ip(std::string_view value) {
   return change_.allowed_ips.size() < kPeerFlushLines ? 0 : flush_peer();
 }
 
-// A PeerChange replaces before it adds; what was added before this line has to be there first, to be taken away.
+// A PeerChange replaces before it adds; what was added before this line has to be there first, to be taken
+// away.
 int UapiSession::replace_allowed_ips() {
   if (!change_.allowed_ips.empty()) {
     if (const int error = flush_peer(); error != 0) return error;
@@ -289,7 +294,8 @@ int UapiSession::flush_peer() {
   change_pending_ = false;
   const PublicKey key = change_.public_key;
   const wireguard::PeerChange change = std::exchange(change_, {});
-  // Later lines of this peer change what is there: they never bring it back if somebody removed it in between.
+  // Later lines of this peer change what is there: they never bring it back if somebody removed it in
+  // between.
   change_.public_key = key;
   change_.update_only = true;
   peer_written_ = true;

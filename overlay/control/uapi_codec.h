@@ -2,20 +2,22 @@
 // "key=value", an empty line; the answer ends with "errno=N" and an empty line, N being 0 or negative.
 // Source: wireguard.com/xplatform "Configuration Protocol"; where that is silent, what wireguard-go does.
 //
-// A set is no transaction: what stood before a bad line stays. Device keys act as they are read; a peer's lines are
-// collected and given to the device in one piece at the peer's end (the next public_key, the end of the request, a
-// bad line, or every kPeerFlushLines allowed-IPs), which comes to the same and is one change for the data path.
-// errno: -22 a bad key or value, -71 a line without '=', -98 port in use, -5 a line or request too long or cut off;
-// else what the device says.
+// A set is no transaction: what stood before a bad line stays. Device keys act as they are read; a peer's
+// lines are collected and given to the device in one piece at the peer's end (the next public_key, the end of
+// the request, a bad line, or every kPeerFlushLines allowed-IPs), which comes to the same and is one change
+// for the data path. errno: -22 a bad key or value, -71 a line without '=', -98 port in use, -5 a line or
+// request too long or cut off; else what the device says.
 //
-// The device, not this codec, knows its own key: DeviceControl ignores a peer with the device's own public key, and
-// drops a peer whose key becomes its own.
+// The device, not this codec, knows its own key: DeviceControl ignores a peer with the device's own public
+// key, and drops a peer whose key becomes its own.
 //
-// Spec compliance: after the errno of a bad line the rest of that request is read and skipped (wireguard-go closes,
-// and `wg`, still writing, dies of SIGPIPE); update_only=true after kPeerFlushLines allowed-IPs of the same peer is a
-// bad value, because the peer exists by then; a last line without its newline is cut off (-5), never half a value.
+// Spec compliance: after the errno of a bad line the rest of that request is read and skipped (wireguard-go
+// closes, and `wg`, still writing, dies of SIGPIPE); update_only=true after kPeerFlushLines allowed-IPs of
+// the same peer is a bad value, because the peer exists by then; a last line without its newline is cut off
+// (-5), never half a value.
 //
-// Everything that may hold a key is wiped after use and never quoted in an error. One thread, the control thread.
+// Everything that may hold a key is wiped after use and never quoted in an error. One thread, the control
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +31,9 @@
 
 namespace greywire::control {
 
-inline constexpr std::size_t kUapiMaxLine = 4096;                  // bytes, newline not counted; keys need 80
-inline constexpr std::uint64_t kUapiMaxRequest = 256ULL << 20;     // bytes: a set of several million allowed-IPs
-inline constexpr std::size_t kPeerFlushLines = 4096;               // allowed-IPs handed to the device at once
+inline constexpr std::size_t kUapiMaxLine = 4096;               // bytes, newline not counted; keys need 80
+inline constexpr std::uint64_t kUapiMaxRequest = 256ULL << 20;  // bytes: a set of several million allowed-IPs
+inline constexpr std::size_t kPeerFlushLines = 4096;            // allowed-IPs handed to the device at once
 
 // The interface index for the name in "[fe80::1%name]:port", 0 when there is none. Asked only for names.
 using ScopeResolver = std::function<std::uint32_t(const std::string& interface)>;
@@ -84,8 +86,8 @@ class UapiSession final : public StreamSession {
   bool peer_removed_ = false;        // its later lines are checked and ignored
 };
 
-// The answer to get=1, errno included: the device and all its peers with the allowed-IPs of every origin; discard
-// entries are left out, because no packet goes to the peer by them. Holds the private key: wipe it after use.
+// The answer to get=1, errno included: the device and all its peers with the allowed-IPs of every origin.
+// Refused prefixes are nobody's, so DeviceStatus has none. Holds the private key: wipe it after use.
 std::string uapi_get_reply(const wireguard::DeviceStatus& status);
 
 // "192.0.2.1:51820", "[2001:db8::1]:51820", "[fe80::1%eth0]:51820"; names only as scopes.

@@ -1,5 +1,5 @@
-// The UAPI socket of one device, /var/run/wireguard/IFNAME.sock: what `wg` and `wg-quick` look for. LocalServer says
-// how clients are treated; UapiSession what is answered. Control thread only.
+// The UAPI socket of one device, /var/run/wireguard/IFNAME.sock: what `wg` and `wg-quick` look for.
+// LocalServer says how clients are treated; UapiSession what is answered. Control thread only.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -17,13 +17,16 @@ inline constexpr char kUapiDirectory[] = "/var/run/wireguard";
 
 std::string uapi_socket_path(const std::string& interface);
 
-// Serves `device`, which outlives the server, until the returned object is destroyed. `on_removed`: the socket file
-// was taken away, which ends a bare daemon. An Error with EADDRINUSE: another daemon has that interface.
+// Serves `device`, which outlives the server, until the returned object is destroyed. `on_removed`: the
+// socket file was taken away, which ends a bare daemon. An Error with EADDRINUSE: another daemon has that
+// interface.
 Result<std::unique_ptr<LocalServer>> serve_uapi(boost::asio::io_context& io, const std::string& interface,
-                                                wireguard::DeviceControl& device, std::function<void()> on_removed);
+                                                wireguard::DeviceControl& device,
+                                                std::function<void()> on_removed);
 
 // The same with everything settable.
 Result<std::unique_ptr<LocalServer>> serve_uapi(boost::asio::io_context& io, LocalServerOptions options,
-                                                wireguard::DeviceControl& device, std::function<void()> on_removed);
+                                                wireguard::DeviceControl& device,
+                                                std::function<void()> on_removed);
 
 }  // namespace greywire::control

@@ -1,5 +1,5 @@
-// Any bytes on the control socket: every line gets exactly one JSON line back, and any JSON is read as a report or
-// refused, never a crash.
+// Any bytes on the control socket: every line gets exactly one JSON line back, and any JSON is read as a
+// report or refused, never a crash.
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cstddef>

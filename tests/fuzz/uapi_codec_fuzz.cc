@@ -16,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   testing::FakeDevice device;
   control::UapiSession session(device, [](const std::string&) { return 0U; });
   const auto check = [](const std::string& reply) {
-    if (!reply.empty() && (!reply.ends_with("\n\n") || reply.find("errno=") == std::string::npos)) std::abort();
+    if (!reply.empty() && (!reply.ends_with("\n\n") || reply.find("errno=") == std::string::npos))
+      std::abort();
   };
   for (std::size_t at = 0; at < input.size() && !session.finished(); at += step) {
     std::string_view part = input.substr(at, step);

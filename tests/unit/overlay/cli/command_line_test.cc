@@ -27,11 +27,13 @@ struct Outcome {
   std::string err;
 };
 
-Outcome greywire(std::vector<const char*> arguments, const std::string& directory, const std::string& input = {}) {
+Outcome greywire(std::vector<const char*> arguments, const std::string& directory,
+                 const std::string& input = {}) {
   arguments.insert(arguments.begin(), "greywire");
   std::istringstream in(input);
   std::ostringstream out, err;
-  const auto code = run(static_cast<int>(arguments.size()), arguments.data(), {in, out, err, false, false, directory});
+  const auto code =
+      run(static_cast<int>(arguments.size()), arguments.data(), {in, out, err, false, false, directory});
   return {static_cast<int>(code), out.str(), err.str()};
 }
 
@@ -78,19 +80,26 @@ TEST(CommandLine, MistakesAreNamed) {
   } cases[] = {
       {{"stauts"}, 2, "greywire: unknown command 'stauts'; did you mean 'status'?\n"},
       {{"tunnel"}, 2, "greywire: unknown command 'tunnel'; did you mean 'tunnels'?\n"},
-      {{"zzz"}, 2, "greywire: unknown command 'zzz'; known: status, peers, tunnels, routes, mtu, drops, explain, check, "
-                   "genkey, pubkey, genpsk\n"},
+      {{"zzz"},
+       2,
+       "greywire: unknown command 'zzz'; known: status, peers, tunnels, routes, mtu, drops, explain, check, "
+       "genkey, pubkey, genpsk\n"},
       {{"status", "--jsno"}, 2, "greywire: unknown option '--jsno'; did you mean '--json'?\n"},
       {{"status", "fra"}, 2, "greywire: 'status' takes no further argument 'fra'\n"},
       {{"explain"}, 2, "greywire: ADDRESS is required\n"},
       {{"explain", "10.0.0"}, 2, "greywire: '10.0.0' is not an IP address\n"},
       {{"check", "/nonexistent"}, 2, "greywire: cannot read /nonexistent: No such file or directory\n"},
-      {{"pubkey"}, 2,
+      {{"pubkey"},
+       2,
        "greywire: standard input holds no private key: expected one line of 44 characters of base64\n"},
-      {{"status"}, 3, "greywire: no daemon is running: no socket in " + none.path() +
-                          "; start one with 'greywired --config FILE', or name its socket with --socket\n"},
-      {{"--site", "ams", "status"}, 3, "greywire: no daemon is running: " + (none / "ams.sock") +
-                                           " does not exist; start one with 'greywired --config FILE'\n"},
+      {{"status"},
+       3,
+       "greywire: no daemon is running: no socket in " + none.path() +
+           "; start one with 'greywired --config FILE', or name its socket with --socket\n"},
+      {{"--site", "ams", "status"},
+       3,
+       "greywire: no daemon is running: " + (none / "ams.sock") +
+           " does not exist; start one with 'greywired --config FILE'\n"},
   };
   for (const auto& c : cases) {
     const auto outcome = greywire(c.arguments, none.path());
@@ -104,8 +113,8 @@ TEST(CommandLine, MistakesAreNamed) {
 TEST(CommandLine, HelpDocumentsCommandsAndExitCodes) {
   const auto help = greywire({"--help"}, "/");
   EXPECT_EQ(help.code, 0);
-  for (const char* text : {"status", "peers", "tunnels", "routes", "mtu", "drops", "explain", "check", "genkey",
-                           "pubkey", "genpsk", "Exit status:", "  3  no daemon answers"}) {
+  for (const char* text : {"status", "peers", "tunnels", "routes", "mtu", "drops", "explain", "check",
+                           "genkey", "pubkey", "genpsk", "Exit status:", "  3  no daemon answers"}) {
     EXPECT_NE(help.out.find(text), std::string::npos) << text;
   }
   EXPECT_EQ(help.out.find("reload"), std::string::npos);
@@ -121,8 +130,9 @@ TEST(CommandLine, StatusShowsThePeersByNameAndPrefixesApart) {
         "PEER  STATE  ENDPOINT            HANDSHAKE       RTT  RECEIVED      SENT   MTU\n",
         "fra   alive  198.51.100.2:51820  1m 12s ago  1.23 ms   1.4 MiB  16.0 EiB  1420\n",
         "nyc   dead   -                   never             -       0 B       0 B     -\n",
-        "fra          static       2  10.255.0.2/32, fd00:255::2/128\n", "fra          learned      1  10.2.0.0/16\n",
-        "fra          refused      1  192.0.2.0/24\n", "tap-fra  gretap  fra   up", "bad_tag  data that does not",
+        "fra          static       2  10.255.0.2/32, fd00:255::2/128\n",
+        "fra          learned      1  10.2.0.0/16\n", "fra          refused      1  192.0.2.0/24\n",
+        "tap-fra  gretap  fra   up", "bad_tag  data that does not",
         "routing     zebra synced (FRR 8.2 to 8.5): 12 learned, 10 accepted, 2 refused, 4 unresolved"}) {
     EXPECT_NE(status.out.find(line), std::string::npos) << line << "\n" << status.out;
   }
@@ -141,7 +151,8 @@ TEST(CommandLine, EveryViewAnswersInBothForms) {
       {"status", "ams: gw0", "{\"site\":\"ams\""},
       {"peers", "  learned     10.2.0.0/16\n", "[{\"name\":\"fra\""},
       {"tunnels", "tap-fra", "[{\"name\":\"tap-fra\",\"kind\":\"gretap\""},
-      {"routes", "192.0.2.0/24  fra   refused   10.255.0.2  outside accept\n", "[{\"prefix\":\"10.2.0.0/16\""},
+      {"routes", "192.0.2.0/24  fra   refused   10.255.0.2  outside accept\n",
+       "[{\"prefix\":\"10.2.0.0/16\""},
       {"mtu", "gw0   device  1420  1500        80", "[{\"name\":\"gw0\""},
       {"drops", "      7  bad_tag  data that does not authenticate\n", "[{\"reason\":\"bad_tag\""},
   };
@@ -216,7 +227,8 @@ TEST(ControlClient, BadAnswers) {
       ::recv(client, &byte, 1, 0);  // until the client gives up or is content
       ::close(client);
     });
-    const auto result = ask_daemon(directory / "x.sock", {{"command", "status"}}, std::chrono::milliseconds(300));
+    const auto result =
+        ask_daemon(directory / "x.sock", {{"command", "status"}}, std::chrono::milliseconds(300));
     server.join();
     ::close(bound->fd);
     ASSERT_FALSE(result) << c.reply;

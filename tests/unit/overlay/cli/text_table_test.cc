@@ -28,7 +28,7 @@ TEST(TextTable, ColourDoesNotShiftColumns) {
 
 TEST(Figures, Bytes) {
   const std::pair<std::uint64_t, const char*> cases[] = {
-      {0, "0 B"},           {1023, "1023 B"},       {1024, "1.0 KiB"},    {1048575, "1.0 MiB"},
+      {0, "0 B"},           {1023, "1023 B"},        {1024, "1.0 KiB"},   {1048575, "1.0 MiB"},
       {1500000, "1.4 MiB"}, {1ULL << 30, "1.0 GiB"}, {~0ULL, "16.0 EiB"},
   };
   for (const auto& [bytes, text] : cases) EXPECT_EQ(bytes_text(bytes), text);
@@ -36,7 +36,8 @@ TEST(Figures, Bytes) {
 
 TEST(Figures, Ages) {
   const std::pair<std::chrono::seconds, const char*> cases[] = {
-      {-5s, "0s"}, {0s, "0s"}, {59s, "59s"}, {60s, "1m 0s"}, {3599s, "59m 59s"}, {3600s, "1h 0m"}, {90061s, "1d 1h"},
+      {-5s, "0s"},        {0s, "0s"},       {59s, "59s"},      {60s, "1m 0s"},
+      {3599s, "59m 59s"}, {3600s, "1h 0m"}, {90061s, "1d 1h"},
   };
   for (const auto& [age, text] : cases) EXPECT_EQ(age_text(age), text);
   EXPECT_EQ(round_trip_text(420us), "0.42 ms");

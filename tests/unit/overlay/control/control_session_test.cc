@@ -31,7 +31,8 @@ TEST(ControlCommands, OneRequestOneReply) {
       {R"(  {"command" : "status"}  )", R"({"ok":true,"result":{"site":"ams"}})"},
       {R"({"command":"explain","address":"10.0.0.1"})", R"({"ok":true,"result":"10.0.0.1"})"},
       {R"({"command":"explain"})", R"({"ok":false,"error":"explain needs an address"})"},
-      {R"({"command":"stauts"})", R"x({"ok":false,"error":"unknown command 'stauts' (known: explain, status)"})x"},
+      {R"({"command":"stauts"})",
+       R"x({"ok":false,"error":"unknown command 'stauts' (known: explain, status)"})x"},
       {R"({"command":7})", R"({"ok":false,"error":"expected a JSON object with a string \"command\""})"},
       {R"({})", R"({"ok":false,"error":"expected a JSON object with a string \"command\""})"},
       {R"([1])", R"({"ok":false,"error":"expected a JSON object with a string \"command\""})"},
@@ -44,15 +45,17 @@ TEST(ControlCommands, OneRequestOneReply) {
 TEST(ControlCommands, WhatIsNoJsonIsAnError) {
   const auto made = commands();
   for (const std::string& request :
-       {std::string("{"), std::string("status"), std::string("{\"command\":\"status\"} trailing"), std::string("\xff\xfe"),
-        std::string("{\"command\":\"\xc3\"}"), std::string(100, '['), std::string(1, '\0')}) {
+       {std::string("{"), std::string("status"), std::string("{\"command\":\"status\"} trailing"),
+        std::string("\xff\xfe"), std::string("{\"command\":\"\xc3\"}"), std::string(100, '['),
+        std::string(1, '\0')}) {
     EXPECT_TRUE(made.answer(request).starts_with("{\"ok\":false,\"error\":\"")) << request;
   }
 }
 
 TEST(ControlSession, CutsAtEveryByteAreTheSame) {
   const auto made = commands();
-  const std::string input = "{\"command\":\"status\"}\n\n\r\n{\"command\":\"explain\",\"address\":\"::1\"}\nx\n";
+  const std::string input =
+      "{\"command\":\"status\"}\n\n\r\n{\"command\":\"explain\",\"address\":\"::1\"}\nx\n";
   for (std::size_t step = 1; step <= input.size(); ++step) {
     ControlSession session(made);
     std::string replies;

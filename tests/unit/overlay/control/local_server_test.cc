@@ -103,7 +103,8 @@ TEST(LocalServer, RefusesThePathOfALiveDaemon) {
     UapiServer second(at(path));
     EXPECT_FALSE(second.server);
     EXPECT_EQ(second.error.code, EADDRINUSE);
-    EXPECT_NE(second.error.text.find("another daemon answers on " + path), std::string::npos) << second.error.text;
+    EXPECT_NE(second.error.text.find("another daemon answers on " + path), std::string::npos)
+        << second.error.text;
   }
   EXPECT_EQ(LocalClient(path).ask("get=1\n\n", kEnd), "errno=0\n\n");
 }
@@ -143,14 +144,15 @@ TEST(LocalServer, AClientThatDoesNotReadHindersNobodyAndIsCutOff) {
   uapi.thread.run([&] {
     auto& peer = uapi.device.state.peers.emplace_back();
     for (std::uint32_t i = 0; i < 100000; ++i) {
-      peer.allowed_ips.push_back({Prefix::host(IpAddress::v4(0x0a000000U + i)), Origin::kLearned, false});
+      peer.allowed_ips.push_back({Prefix::host(IpAddress::v4(0x0a000000U + i)), Origin::kLearned});
     }
   });
   LocalClient deaf(options.path);
   deaf.send("get=1\n\n");
   const auto whole = LocalClient(options.path).ask("get=1\n\n", "errno=0\n\n");
   EXPECT_TRUE(whole.ends_with("allowed_ip=10.1.134.159/32\nerrno=0\n\n"));
-  // Only once the server has given up does the deaf one listen: the answer is there in part, and then it ends.
+  // Only once the server has given up does the deaf one listen: the answer is there in part, and then it
+  // ends.
   for (bool gone = false; !gone; std::this_thread::yield()) {
     uapi.thread.run([&] { gone = uapi.server->client_count() == 0; });
   }
@@ -235,7 +237,8 @@ TEST(ControlApi, AnswersOverItsSocket) {
   });
   std::string failure;
   thread.run([&] {
-    if (auto listening = api.listen(thread.io, directory / "ams.sock"); !listening) failure = listening.error().text;
+    if (auto listening = api.listen(thread.io, directory / "ams.sock"); !listening)
+      failure = listening.error().text;
   });
   ASSERT_EQ(failure, "");
   EXPECT_EQ(mode_of(directory / "ams.sock"), 0600U);

@@ -13,7 +13,9 @@ namespace {
 namespace json = boost::json;
 using testing::sample_status;
 
-json::value through_text(const json::value& value) { return json::parse(json::serialize(value)); }
+json::value through_text(const json::value& value) {
+  return json::parse(json::serialize(value));
+}
 
 TEST(SiteStatusJson, RoundTrip) {
   for (const auto& status : {sample_status(), SiteStatus{}}) {
@@ -24,8 +26,9 @@ TEST(SiteStatusJson, RoundTrip) {
 }
 
 TEST(SiteStatusJson, RoutesAndExplainRoundTrip) {
-  const RoutesReport routes{{{*Prefix::parse("10.2.0.0/16"), {"10.255.0.2", "fe80::1%gw0"}, "fra", "accepted", ""},
-                             {*Prefix::parse("::/0"), {}, "", "refused", "outside accept"}}};
+  const RoutesReport routes{
+      {{*Prefix::parse("10.2.0.0/16"), {"10.255.0.2", "fe80::1%gw0"}, "fra", "accepted", ""},
+       {*Prefix::parse("::/0"), {}, "", "refused", "outside accept"}}};
   EXPECT_EQ(*routes_from_json(through_text(to_json(routes))), routes);
   ExplainReport explain;
   explain.address = *IpAddress::parse("fd00:2::5");
@@ -49,7 +52,8 @@ TEST(SiteStatusJson, NamesCarryUnitsAndAbsentIsNull) {
 }
 
 TEST(SiteStatusJson, OtherVersionsAreRead) {
-  const auto status = site_status_from_json(json::parse(R"({"site":"ams","news":{"a":1},"peers":[{"name":"fra"}]})"));
+  const auto status =
+      site_status_from_json(json::parse(R"({"site":"ams","news":{"a":1},"peers":[{"name":"fra"}]})"));
   ASSERT_TRUE(status) << status.error().text;
   EXPECT_EQ(status->site, "ams");
   ASSERT_EQ(status->peers.size(), 1U);

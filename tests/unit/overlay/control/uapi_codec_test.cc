@@ -20,7 +20,9 @@ constexpr char kPeerB[] = "58402e695ba1772b1cc9309755f043251ea77fdcf10fbe63989ce
 constexpr char kPsk[] = "188515093e952f5f22e865cef3012e72f8b5f0b598ac0309d5dacce3b70fcf52";
 constexpr char kZero[] = "0000000000000000000000000000000000000000000000000000000000000000";
 
-std::uint32_t resolve(const std::string& name) { return name == "eth7" ? 7 : 0; }
+std::uint32_t resolve(const std::string& name) {
+  return name == "eth7" ? 7 : 0;
+}
 
 // Feeds everything, as a server does: again after each reply.
 std::string feed(StreamSession& session, std::string_view bytes) {
@@ -38,8 +40,12 @@ std::string ask(FakeDevice& device, std::string_view request) {
   return feed(session, request);
 }
 
-std::string a_peer(std::string_view lines) { return fmt::format("set=1\npublic_key={}\n{}\n", kPeerA, lines); }
-PublicKey key_of(const char* hex) { return *PublicKey::from_hex(hex); }
+std::string a_peer(std::string_view lines) {
+  return fmt::format("set=1\npublic_key={}\n{}\n", kPeerA, lines);
+}
+PublicKey key_of(const char* hex) {
+  return *PublicKey::from_hex(hex);
+}
 
 TEST(UapiGet, EmptyDevice) {
   FakeDevice device;
@@ -57,17 +63,18 @@ TEST(UapiGet, EverythingInTheOrderThatWgKnows) {
   peer.last_handshake = {1700000000, 42};
   peer.rx_bytes = 2224;
   peer.tx_bytes = 38333;
-  peer.allowed_ips.push_back({*Prefix::parse("10.2.0.0/16"), Origin::kLearned, false});
-  peer.allowed_ips.push_back({*Prefix::parse("10.3.0.0/16"), Origin::kLearned, true});
-  EXPECT_EQ(ask(device, "get=1\n\n"),
-            fmt::format("private_key={}\nlisten_port=12912\nfwmark=51\n"
-                        "public_key={}\npreshared_key={}\nprotocol_version=1\nendpoint=[fe80::1%7]:51820\n"
-                        "last_handshake_time_sec=1700000000\nlast_handshake_time_nsec=42\ntx_bytes=38333\nrx_bytes=2224\n"
-                        "persistent_keepalive_interval=111\nallowed_ip=192.168.4.4/32\nallowed_ip=10.2.0.0/16\n"
-                        "public_key={}\npreshared_key={}\nprotocol_version=1\nendpoint=182.122.22.19:3233\n"
-                        "last_handshake_time_sec=0\nlast_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\n"
-                        "persistent_keepalive_interval=0\nallowed_ip=2001:db8::/32\nerrno=0\n\n",
-                        kPrivate, kPeerA, kPsk, kPeerB, kZero));
+  peer.allowed_ips.push_back({*Prefix::parse("10.2.0.0/16"), Origin::kLearned});
+  EXPECT_EQ(
+      ask(device, "get=1\n\n"),
+      fmt::format(
+          "private_key={}\nlisten_port=12912\nfwmark=51\n"
+          "public_key={}\npreshared_key={}\nprotocol_version=1\nendpoint=[fe80::1%7]:51820\n"
+          "last_handshake_time_sec=1700000000\nlast_handshake_time_nsec=42\ntx_bytes=38333\nrx_bytes=2224\n"
+          "persistent_keepalive_interval=111\nallowed_ip=192.168.4.4/32\nallowed_ip=10.2.0.0/16\n"
+          "public_key={}\npreshared_key={}\nprotocol_version=1\nendpoint=182.122.22.19:3233\n"
+          "last_handshake_time_sec=0\nlast_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\n"
+          "persistent_keepalive_interval=0\nallowed_ip=2001:db8::/32\nerrno=0\n\n",
+          kPrivate, kPeerA, kPsk, kPeerB, kZero));
 }
 
 TEST(UapiGet, LargeTableWithoutReallocation) {
@@ -75,7 +82,7 @@ TEST(UapiGet, LargeTableWithoutReallocation) {
   status.private_key = *PrivateKey::from_hex(kPrivate);
   auto& peer = status.peers.emplace_back();
   for (std::uint32_t i = 0; i < 100000; ++i) {
-    peer.allowed_ips.push_back({Prefix(IpAddress::v4(0x0a000000U + (i << 2)), 30), Origin::kLearned, false});
+    peer.allowed_ips.push_back({Prefix(IpAddress::v4(0x0a000000U + (i << 2)), 30), Origin::kLearned});
   }
   const auto reply = uapi_get_reply(status);
   EXPECT_EQ(std::count(reply.begin(), reply.end(), '\n'), 100000 + 11);
@@ -94,7 +101,8 @@ std::vector<ErrnoCase> errno_cases() {
   return {
       {"empty set", "set=1\n\n", 0},
       {"private key", "set=1\n" + priv + "\n\n", 0},
-      {"private key upper case", "set=1\nprivate_key=E84B5A6D2717C1003A13B431570353DBACA9146CF150C5F8575680FEBA52027A\n\n", 0},
+      {"private key upper case",
+       "set=1\nprivate_key=E84B5A6D2717C1003A13B431570353DBACA9146CF150C5F8575680FEBA52027A\n\n", 0},
       {"private key zero", fmt::format("set=1\nprivate_key={}\n\n", kZero), 0},
       {"private key short", "set=1\nprivate_key=e84b\n\n", 22},
       {"private key long", "set=1\n" + priv + "00\n\n", 22},
@@ -205,9 +213,10 @@ TEST(UapiSet, PrivateKeyIsClampedAndZerosClearIt) {
 
 TEST(UapiSet, PeerFieldsArriveInOneChange) {
   FakeDevice device;
-  EXPECT_EQ(ask(device, a_peer(fmt::format("preshared_key={}\nendpoint=192.0.2.1:7\npersistent_keepalive_interval=25\n"
-                                           "replace_allowed_ips=true\nallowed_ip=10.1.2.3/8\nallowed_ip=fd00::1/64\n",
-                                           kPsk))),
+  EXPECT_EQ(ask(device, a_peer(fmt::format(
+                            "preshared_key={}\nendpoint=192.0.2.1:7\npersistent_keepalive_interval=25\n"
+                            "replace_allowed_ips=true\nallowed_ip=10.1.2.3/8\nallowed_ip=fd00::1/64\n",
+                            kPsk))),
             "errno=0\n\n");
   ASSERT_EQ(device.changes.size(), 1U);
   const auto& change = device.changes[0];
@@ -256,16 +265,21 @@ TEST(UapiSet, WhatStoodBeforeTheBadLineStays) {
     std::string request;
     int error;
   } const cases[] = {
-      {"bad value", fmt::format("set=1\nlisten_port=7\npublic_key={}\nallowed_ip=10.0.0.0/8\nallowed_ip=x\n"
-                                "allowed_ip=11.0.0.0/8\npublic_key={}\n\n",
-                                kPeerA, kPeerB),
+      {"bad value",
+       fmt::format("set=1\nlisten_port=7\npublic_key={}\nallowed_ip=10.0.0.0/8\nallowed_ip=x\n"
+                   "allowed_ip=11.0.0.0/8\npublic_key={}\n\n",
+                   kPeerA, kPeerB),
        22},
-      {"no equals", fmt::format("set=1\nlisten_port=7\npublic_key={}\nallowed_ip=10.0.0.0/8\nrubbish\npublic_key={}\n\n",
-                                kPeerA, kPeerB),
+      {"no equals",
+       fmt::format("set=1\nlisten_port=7\npublic_key={}\nallowed_ip=10.0.0.0/8\nrubbish\npublic_key={}\n\n",
+                   kPeerA, kPeerB),
        71},
-      {"bad next peer", fmt::format("set=1\nlisten_port=7\npublic_key={}\nallowed_ip=10.0.0.0/8\npublic_key=x\n\n", kPeerA), 22},
-      {"long line", fmt::format("set=1\nlisten_port=7\npublic_key={}\nallowed_ip=10.0.0.0/8\n{}\n\n", kPeerA,
-                                std::string(kUapiMaxLine + 1, 'y')),
+      {"bad next peer",
+       fmt::format("set=1\nlisten_port=7\npublic_key={}\nallowed_ip=10.0.0.0/8\npublic_key=x\n\n", kPeerA),
+       22},
+      {"long line",
+       fmt::format("set=1\nlisten_port=7\npublic_key={}\nallowed_ip=10.0.0.0/8\n{}\n\n", kPeerA,
+                   std::string(kUapiMaxLine + 1, 'y')),
        5},
   };
   for (const auto& c : cases) {
@@ -298,7 +312,8 @@ TEST(UapiSet, ReplaceInTheMiddleTakesAwayWhatCameBeforeIt) {
 
 TEST(UapiSet, ManyAllowedIpsGoInBoundedPieces) {
   FakeDevice device;
-  std::string request = "set=1\nreplace_peers=true\npublic_key=" + std::string(kPeerA) + "\nreplace_allowed_ips=true\n";
+  std::string request =
+      "set=1\nreplace_peers=true\npublic_key=" + std::string(kPeerA) + "\nreplace_allowed_ips=true\n";
   constexpr std::uint32_t kCount = 3 * kPeerFlushLines + 7;
   for (std::uint32_t i = 0; i < kCount; ++i) {
     request += fmt::format("allowed_ip={}/32\n", IpAddress::v4(0x0a000000U + i).to_string());
@@ -352,9 +367,10 @@ TEST(UapiSession, EndOfInput) {
   } const cases[] = {
       {"nothing", "", "", 0},
       {"between requests", "set=1\n\n", "", 0},
-      {"set without its empty line counts", fmt::format("set=1\npublic_key={}\nallowed_ip=10.0.0.0/8\n", kPeerA),
-       "errno=0\n\n", 1},
-      {"a cut line is no value", fmt::format("set=1\npublic_key={}\nallowed_ip=10.0.0.0/2", kPeerA), "errno=-5\n\n", 1},
+      {"set without its empty line counts",
+       fmt::format("set=1\npublic_key={}\nallowed_ip=10.0.0.0/8\n", kPeerA), "errno=0\n\n", 1},
+      {"a cut line is no value", fmt::format("set=1\npublic_key={}\nallowed_ip=10.0.0.0/2", kPeerA),
+       "errno=-5\n\n", 1},
       {"a cut operation", "get=1", "errno=-5\n\n", 0},
       {"get without its empty line", "get=1\n", "", 0},
       {"after a bad line", "set=1\nfoo=1\nbar", "", 0},
@@ -382,15 +398,17 @@ TEST(UapiSession, GetAndSetRoundTrip) {
     return text;
   };
   for (int round = 0; round < 50; ++round) {
-    std::string set = fmt::format("private_key={}\nlisten_port={}\nfwmark={}\n", hex(), 1 + random() % 65535, random());
+    std::string set =
+        fmt::format("private_key={}\nlisten_port={}\nfwmark={}\n", hex(), 1 + random() % 65535, random());
     const auto peers = random() % 5;
     for (std::uint32_t p = 0; p < peers; ++p) {
       set += fmt::format("public_key={}\npreshared_key={}\n", hex(), hex());
-      if (random() % 2 == 0) set += fmt::format("endpoint=[2001:db8::{:x}]:{}\n", random() % 65536, random() % 65536);
+      if (random() % 2 == 0)
+        set += fmt::format("endpoint=[2001:db8::{:x}]:{}\n", random() % 65536, random() % 65536);
       set += fmt::format("persistent_keepalive_interval={}\n", random() % 65536);
       for (std::uint32_t a = random() % 4; a > 0; --a) {
-        set += fmt::format("allowed_ip={}/{}\n", IpAddress::v4(static_cast<std::uint32_t>(random())).to_string(),
-                           random() % 33);
+        set += fmt::format("allowed_ip={}/{}\n",
+                           IpAddress::v4(static_cast<std::uint32_t>(random())).to_string(), random() % 33);
       }
     }
     FakeDevice first, second;
@@ -399,8 +417,8 @@ TEST(UapiSession, GetAndSetRoundTrip) {
     const auto got = ask(first, "get=1\n\n");
     for (std::size_t at = 0, end; (end = got.find('\n', at)) != std::string::npos; at = end + 1) {
       const auto text = got.substr(at, end - at + 1);
-      const bool only_get = text.starts_with("last_handshake") || text.starts_with("tx_") || text.starts_with("rx_") ||
-                            text.starts_with("errno") || text == "\n";
+      const bool only_get = text.starts_with("last_handshake") || text.starts_with("tx_") ||
+                            text.starts_with("rx_") || text.starts_with("errno") || text == "\n";
       if (!only_get) again += text;
     }
     ASSERT_EQ(ask(second, "set=1\n" + again + "\n"), "errno=0\n\n");
