@@ -112,7 +112,7 @@ struct Underlay {
 
 struct Routing {
   std::string zebra = "/run/frr/zserv.api";
-  std::chrono::milliseconds hold{120'000};  // how long learned entries outlive a zebra that came back without them
+  std::chrono::milliseconds hold{240'000};  // how long learned entries outlive a zebra that came back without them
   KeyPositions at;
 };
 

@@ -188,7 +188,7 @@ const std::array<Key<Routing>, 2> kRouting{{
   {{"zebra", "the absolute path of a unix socket", "\"/run/frr/zserv.api\"", "FRR's zebra: BGP routes come from it.",
     kOptional},
    [](Reading& r, const TomlNode& n, Routing& s) { r.socket_path(n, s.zebra); }},
-  {{"hold", "a time from 0s to 1h, such as \"120s\"", "\"2m\"",
+  {{"hold", "a time from 0s to 1h, such as \"120s\"", "\"4m\"",
     "How long learned prefixes stay when zebra went away or came back without them, which FRR up to 10.7 does while BGP "
     "is up.", kOptional},
    read_hold},
