@@ -191,7 +191,7 @@ TEST(Parse, RoutingSectionAloneMeansFrrsOwnSocket) {
   const auto config = parsed(text);
   ASSERT_TRUE(config.routing.has_value());
   EXPECT_EQ(config.routing->zebra, "/run/frr/zserv.api");
-  EXPECT_EQ(config.routing->hold, seconds(120));
+  EXPECT_EQ(config.routing->hold, seconds(240));
 }
 
 TEST(Parse, SectionsMayStandInAnyOrder) {
