@@ -346,7 +346,8 @@ def main():
         print("removing what a killed run left")
         remove_lab(PREFIX, FOLDER)
     started = time.monotonic()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda *_: sys.exit(1))
     try:
         with Lab(PREFIX, FOLDER) as lab:
             with open(PID_FILE, "w", encoding="ascii") as file:

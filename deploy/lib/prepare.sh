@@ -5,7 +5,7 @@ build_packages="g++ cmake ninja-build ccache pkg-config
   libsodium-dev libssl-dev libboost1.81-dev libboost-json1.81-dev libboost-system1.81-dev
   libnl-3-dev libnl-route-3-dev libnl-genl-3-dev libtomlplusplus-dev libcli11-dev libfmt-dev libspdlog-dev
   libgtest-dev libbenchmark-dev"
-if [ "$(dpkg --print-architecture)" = amd64 ]; then
+if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
   build_packages="$build_packages libipsec-mb-dev"
 fi
 run_packages="frr wireguard-tools iproute2 iputils-ping iperf3 nftables python3"
@@ -31,6 +31,10 @@ install_missing() {
     esac
   done
   [ -n "$missing" ] || return 0
+  if ! grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then
+    say "not Debian 12: install what corresponds to these packages and build by cmake:$missing"
+    exit 1
+  fi
   say "installing:$missing"
   if [ ! -e $policy ]; then
     printf '#!/bin/sh\nexit 101\n' >$policy
