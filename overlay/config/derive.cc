@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "overlay/mtu/device_mtu.h"
 #include "router/crypto/blake2s.h"
 #include "router/pmtu/overhead.h"
 
@@ -18,8 +19,6 @@ std::optional<IpAddress> first_of(const std::vector<IpAddress>& addresses, Famil
 }
 
 std::string_view family_name(Family family) { return family == Family::kV4 ? "IPv4" : "IPv6"; }
-
-Mtu at_least_ipv6(Mtu mtu) { return std::max(mtu, pmtu::kMinIpv6Mtu); }
 
 std::optional<Family> written_family(const Tunnel& tunnel) {
   if (tunnel.local) return tunnel.local->family();
@@ -108,21 +107,27 @@ Mtu tunnel_payload_mtu(const Tunnel& tunnel, Mtu peer_inner, Family delivery) {
 }
 
 Mtu tunnel_device_mtu(const Tunnel& tunnel, Mtu peer_inner, Family delivery) {
-  if (tunnel.mtu) return *tunnel.mtu;
-  if (!tunnel.bridge.empty()) return kBridgeMtu;
-  return at_least_ipv6(tunnel_payload_mtu(tunnel, peer_inner, delivery));
+  const PeerId peer{0};
+  mtu::TunnelMtuInput input;
+  input.device = tunnel.kind == TunnelKind::kGretap ? mtu::TunnelDevice::kEthernet : mtu::TunnelDevice::kRouted;
+  input.peers = {peer};
+  input.delivery = delivery;
+  input.gre.key = tunnel.key.has_value();
+  input.configured = tunnel.mtu;
+  if (!tunnel.mtu && !tunnel.bridge.empty()) input.bridge = kBridgeMtu;
+  const mtu::PeerMtu inner{peer, peer_inner};
+  return mtu::tunnel_mtus({&input, 1}, {&inner, 1}).front().mtu;
 }
 
 Derived derive(const Config& config, const FamilyOf& family_of) {
   Derived out;
   out.link_local = link_local_of(config.site.public_key);
-  Mtu largest{0};
+  std::vector<mtu::PeerMtu> enabled;
   for (const auto& peer : config.peers) {
     out.peers.push_back(derive_peer(config, peer, family_of));
-    if (peer.enabled) largest = std::max(largest, out.peers.back().inner_mtu);
+    if (peer.enabled) enabled.push_back({PeerId{0}, out.peers.back().inner_mtu});
   }
-  if (largest.bytes == 0) largest = pmtu::max_inner(config.underlay.mtu, Family::kV6);
-  out.device_mtu = config.site.mtu.value_or(at_least_ipv6(largest));
+  out.device_mtu = mtu::gateway_mtu(enabled, config.site.mtu, config.underlay.mtu);
   for (const auto& tunnel : config.tunnels) out.tunnels.push_back(derive_tunnel(config, tunnel, family_of));
   return out;
 }

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "overlay/links/link_local.h"
 
 namespace greywire::links {
 namespace {
@@ -87,14 +86,6 @@ TEST(MirroredRoutes, LeavesOutOurLinksAndOrdersForTheKernel) {
                        "default via 192.0.2.254 interface 1 table 7 metric 100",
                        "10.4.0.0/16 via 192.0.2.254 interface 1 table 7",
                    }));
-}
-
-TEST(LinkLocalOfKey, IsFe80WithTheKeysFirstBytes) {
-  std::array<std::uint8_t, 32> key{};
-  for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::uint8_t>(i + 0x11);
-  const auto address = link_local_of_key(key);
-  EXPECT_EQ(address.to_string(), "fe80::1112:1314:1516:1718");
-  EXPECT_TRUE(address.is_link_local());
 }
 
 }  // namespace
