@@ -28,6 +28,12 @@ bool is_own_datagram(const ForwardingTables& tables, std::span<const std::uint8_
   return load_be16(udp + 2) == remote.port && destination(packet, info) == remote.address;
 }
 
+void count_sent(const TunnelEntry* tunnel, std::size_t packets, std::size_t bytes) {
+  if (tunnel == nullptr) return;
+  tunnel->traffic.tx_packets.fetch_add(packets, std::memory_order_relaxed);
+  tunnel->traffic.tx_bytes.fetch_add(bytes, std::memory_order_relaxed);
+}
+
 bool is_syn(std::span<const std::uint8_t> packet, const IpPacketInfo& info) {
   return info.protocol == kProtocolTcp && !info.is_fragment && packet.size() >= info.header_size + 20U &&
          (packet[info.header_size + 13U] & 0x02) != 0;
@@ -146,6 +152,7 @@ void Outbound::single(Target& target, const VirtioNetHeader& header, std::span<s
   if (!complete_checksum(header, frame)) return drops_.count(DropReason::kBadOffload);
   // On an L3 device what lies behind the IP packet is no part of it.
   if (!target.packet.empty()) frame = frame.first(target.info.total_size);
+  count_sent(target.tunnel, 1, frame.size());
   const std::uint32_t id = target.tunnel == nullptr ? 0 : target.tunnel->next_id.fetch_add(1, std::memory_order_relaxed);
   emit_payload(target, frame.size(), id, now,
                [&](std::uint8_t* out) { std::memcpy(out, frame.data(), frame.size()); });
@@ -156,6 +163,7 @@ void Outbound::split(Target& target, const VirtioNetHeader& header, std::span<st
   if (!plan_gso(header, frame, target.packet.empty() ? kEthernetHeader : 0, plan)) {
     return drops_.count(DropReason::kBadOffload);
   }
+  count_sent(target.tunnel, plan.segments, plan.header_size * plan.segments + plan.total_payload);
   std::uint32_t id = 0;
   if (target.tunnel != nullptr) {
     id = target.tunnel->next_id.fetch_add(static_cast<std::uint32_t>(plan.segments), std::memory_order_relaxed);
@@ -174,8 +182,6 @@ void Outbound::emit_payload(Target& target, std::size_t payload, std::uint32_t i
     return emit(target, payload, now, write);
   }
   const TunnelEntry& tunnel = *target.tunnel;
-  tunnel.traffic.tx_packets.fetch_add(1, std::memory_order_relaxed);
-  tunnel.traffic.tx_bytes.fetch_add(payload, std::memory_order_relaxed);
   if (payload > tunnel.encapsulation.max_payload()) return drops_.count(DropReason::kTooBig);
   // A routed link tells the sender; a bridged one must carry what the bridge does.
   if (!tunnel.config.ethernet && payload > target.payload_mtu.bytes && target.info.dont_fragment &&
