@@ -49,6 +49,9 @@ void Engine::set_inner_mtu(Mtu mtu) {
 void Engine::initiate_all() {
   protocol_->call([](Protocol& p) { p.initiate_all(); });
 }
+wireguard::Timestamp Engine::greatest_timestamp() {
+  return protocol_->call([](Protocol& p) { return p.greatest_timestamp(); });
+}
 LinkId Engine::add_link(TunDevice device, std::optional<TunnelOptions> tunnel) {
   return protocol_->call([&](Protocol& p) { return p.add_link(std::move(device), tunnel); });
 }

@@ -22,6 +22,7 @@
 #include "router/forwarder/liveness.h"
 #include "router/forwarder/tables.h"
 #include "router/wireguard/device_status.h"
+#include "router/wireguard/timestamp.h"
 
 namespace greywire::engine {
 
@@ -32,6 +33,7 @@ struct EngineOptions {
   unsigned workers = 0;             // 0: chosen by the number of cores
   std::optional<AeadProvider> aead;  // none: the fastest here
   std::string bind_device;          // underlay device or VRF, empty: none
+  std::optional<wireguard::Timestamp> kept_timestamp;  // EngineEvents::keep_timestamp of an earlier run
 };
 
 // What the site says about a peer beyond WireGuard's own settings.
@@ -61,6 +63,8 @@ struct TunnelTraffic {
 struct EngineEvents {
   std::function<void(PeerId, bool alive)> liveness;
   std::function<void(LinkId)> link_gone;
+  // To be kept for the next run: no initiation carries a greater stamp before the next call.
+  std::function<void(const wireguard::Timestamp&)> keep_timestamp;
 };
 
 class Engine final : public wireguard::DeviceControl {
@@ -89,6 +93,8 @@ class Engine final : public wireguard::DeviceControl {
   void set_inner_mtu(Mtu mtu);
   // Handshakes with everybody who has an endpoint, now.
   void initiate_all();
+  // Of all initiations so far: what to keep at an orderly end. Zero: there was none.
+  wireguard::Timestamp greatest_timestamp();
 
   // Devices, made by TunDevice::open with workers() queues. Without a tunnel it is the plain one, gw0.
   LinkId add_link(TunDevice device, std::optional<TunnelOptions> tunnel);

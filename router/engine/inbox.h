@@ -30,12 +30,14 @@ class Inbox {
   static constexpr std::size_t kMaxHandshakes = 4096;
   static constexpr std::size_t kUnderLoad = 512;  // handshakes waiting
   static constexpr std::size_t kMaxProbeReplies = 4096;
+  static constexpr std::size_t kMaxUnknownSessions = 16;
 
   struct Contents {
     std::vector<std::function<void()>> calls;
     std::vector<HandshakeDatagram> handshakes;
     std::vector<PeerId> attention;
     std::vector<ProbeReply> probe_replies;
+    std::vector<Endpoint> unknown_sessions;
   };
 
   Inbox() : event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
@@ -68,6 +70,11 @@ class Inbox {
   void probe_reply(const ProbeReply& reply) {
     with([&](Contents& c) {
       if (c.probe_replies.size() < kMaxProbeReplies) c.probe_replies.push_back(reply);
+    });
+  }
+  void unknown_session(const Endpoint& from) {
+    with([&](Contents& c) {
+      if (c.unknown_sessions.size() < kMaxUnknownSessions) c.unknown_sessions.push_back(from);
     });
   }
   void wake() { signal(); }

@@ -28,6 +28,8 @@ Engine::Protocol::Protocol(const EngineOptions& options, EngineEvents events)
       routes_(published_.domain),
       book_(routes_),
       device_(published_.domain, random_, *aead_, *this) {
+  if (options.kept_timestamp) device_.timestamps().start_beyond(*options.kept_timestamp);
+  if (events_.keep_timestamp) device_.timestamps().set_keep(events_.keep_timestamp);
   published_.routes = &routes_.root();
   published_.index = &device_.index_table();
   published_.probe_nonce = random_nonce(random_);
@@ -83,10 +85,12 @@ void Engine::Protocol::take_in() {
   inbox_.handshakes.clear();
   inbox_.attention.clear();
   inbox_.probe_replies.clear();
+  inbox_.unknown_sessions.clear();
   published_.inbox.take(inbox_);
   for (auto& call : inbox_.calls) call();
   for (const PeerId id : inbox_.attention) device_.attend(id, now());
   for (const ProbeReply& reply : inbox_.probe_replies) probe_answered(reply, boot_now());
+  for (const Endpoint& from : inbox_.unknown_sessions) device_.unknown_session_used(from, now());
   const bool under_load = inbox_.handshakes.size() >= Inbox::kUnderLoad;
   for (const HandshakeDatagram& message : inbox_.handshakes) {
     device_.receive_handshake(message.span(), message.from, under_load, now());

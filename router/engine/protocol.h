@@ -60,6 +60,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   std::optional<PeerId> find_peer(const PublicKey& key);
   void set_inner_mtu(Mtu mtu);
   void initiate_all();
+  wireguard::Timestamp greatest_timestamp() { return device_.timestamps().greatest(); }
   LinkId add_link(TunDevice device, const std::optional<TunnelOptions>& tunnel);
   void remove_link(LinkId link);
   Result<void> set_carrier(LinkId link, bool on);

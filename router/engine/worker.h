@@ -53,6 +53,7 @@ class Worker final : private ForwarderSink {
   bool handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) override {
     return published_.inbox.handshake(datagram, from);
   }
+  void unknown_session(const Endpoint& from) override { published_.inbox.unknown_session(from); }
   void probe_reply(const ProbeReply& reply) override { published_.inbox.probe_reply(reply); }
 
   void run();

@@ -56,7 +56,14 @@ void Inbound::datagram(std::span<std::uint8_t> bytes, const wireguard::Route& fr
     return;
   }
   wireguard::Session* session = index_->find(load_le32(bytes.data() + wireguard::transport::kReceiver));
-  if (session == nullptr) return drops_.count(DropReason::kUnknownIndex);
+  if (session == nullptr) {
+    drops_.count(DropReason::kUnknownIndex);
+    if (now_ >= next_unknown_session_) {
+      next_unknown_session_ = now_ + kUnknownSessionInterval;
+      sink_.unknown_session(from.remote);
+    }
+    return;
+  }
   if (session->expired(now_)) return drops_.count(DropReason::kExpiredSession);
   if (jobs_.size() == kMaxJobs) {
     open_and_commit();

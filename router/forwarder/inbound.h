@@ -42,6 +42,8 @@ class Inbound {
     std::uint16_t from;  // which of froms_
     std::uint8_t ds_field;
   };
+  // A flood of such datagrams costs the protocol thread a look at its peers this often, and no more.
+  static constexpr Duration kUnknownSessionInterval = std::chrono::milliseconds(20);
   static constexpr std::size_t kMaxJobs = 1024;
   static constexpr std::size_t kMaxFroms = 128;
   static constexpr std::size_t kRebuilt = 256 * 1024;  // reassembled packets of one batch
@@ -70,6 +72,7 @@ class Inbound {
   const AllowedIpsRoot* routes_ = nullptr;
   const wireguard::IndexTable* index_ = nullptr;
   TimePoint now_;
+  TimePoint next_unknown_session_{};
 
   std::vector<OpenJob> jobs_;
   std::vector<Pending> pending_;

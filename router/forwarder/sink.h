@@ -38,6 +38,8 @@ class ForwarderSink {
   virtual void attention(PeerId peer) = 0;
   // False when the queue for handshakes is full.
   virtual bool handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) = 0;
+  // Transport data for a session that does not exist came from there; told of at most now and then.
+  virtual void unknown_session(const Endpoint& /*from*/) {}
   virtual void probe_reply(const ProbeReply& reply) = 0;
 };
 

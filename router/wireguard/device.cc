@@ -64,6 +64,7 @@ void Device::remove_peer(PeerId id) {
   Peer& peer = *it->second;
   forget_initiation(peer);
   erase_keys(peer);
+  timestamps_.forget(peer.last_timestamp_sent);
   drops_.count(DropReason::kPeerDisabled, peer.shared->clear_staged());
   deadlines_.erase({peer.deadline, id});
   by_key_.erase(peer.public_key());

@@ -22,6 +22,7 @@
 #include "router/wireguard/index_table.h"
 #include "router/wireguard/peer.h"
 #include "router/wireguard/rate_limiter.h"
+#include "router/wireguard/timestamp.h"
 
 namespace greywire::wireguard {
 
@@ -48,6 +49,7 @@ class Device {
 
   const IndexTable& index_table() const { return index_table_; }
   DropCounters& drops() { return drops_; }
+  TimestampSource& timestamps() { return timestamps_; }
 
   // Configuration. A change of identity ends every session and handshake; a peer with our own key is removed.
   void set_private_key(const PrivateKey& key);
@@ -64,6 +66,11 @@ class Device {
 
   // A datagram that is no transport data. `under_load` is the caller's view of its queue.
   void receive_handshake(std::span<const std::uint8_t> datagram, const Route& from, bool under_load, Now now);
+  // Transport data for a session that does not exist came from there. Where that is the endpoint of a peer without a
+  // session, the peer may still use one that we lost in a restart, and talk into it until its own timers find out: a
+  // handshake is started. The datagram is not authentic, so nothing else follows from it; whoever forges one gets no
+  // more than an initiation to the endpoint that is known already, and one each Rekey-Timeout.
+  void unknown_session_used(const Endpoint& from, Now now);
   // A worker asked for it (PeerData::request).
   void attend(PeerId id, Now now);
   // A handshake now, whatever waits: at start, or when a link needs the peer.
@@ -113,6 +120,7 @@ class Device {
   // Workers may hold sessions until the domain lets go of them, so their memory outlives the device's own end.
   std::shared_ptr<KeyMemory> session_memory_;
   IndexTable index_table_;
+  TimestampSource timestamps_;
   Identity identity_;
   CookieChecker cookie_checker_;
   HandshakeRateLimiter rate_limiter_;

@@ -26,9 +26,20 @@ void Device::attend(PeerId id, Now now) {
   reschedule(*peer, now.boot);
 }
 
+void Device::unknown_session_used(const Endpoint& from, Now now) {
+  for (auto& [id, peer] : peers_) {
+    if (!peer->shared->has_endpoint() || peer->shared->route().remote != from) continue;
+    const bool has_session = (peer->current && !peer->current->expired(now.boot)) ||
+                             (peer->next && !peer->next->expired(now.boot));
+    if (has_session || peer->retransmit_at != kNever) continue;
+    start_handshake(*peer, now, false);
+    reschedule(*peer, now.boot);
+  }
+}
+
 void Device::start_handshake(Peer& peer, Now now, bool retry) {
   if (!retry) peer.attempts = 0;
-  if (!peer.shared->has_endpoint() || !peer.handshake.usable) return;
+  if (stopped_ || !peer.shared->has_endpoint() || !peer.handshake.usable) return;
   if (peer.last_initiation_sent && now.boot - *peer.last_initiation_sent < kRekeyTimeout) {
     // Too soon after the last one: what asked for it is served once Rekey-Timeout has passed.
     if (peer.retransmit_at == kNever) peer.retransmit_at = *peer.last_initiation_sent + kRekeyTimeout + peer.jitter;
@@ -41,10 +52,12 @@ void Device::send_initiation(Peer& peer, Now now) {
   forget_initiation(peer);
   std::array<std::uint8_t, kInitiationSize> message;
   const std::uint32_t index = index_table_.reserve(peer.id, random_);
-  if (!create_initiation(peer.handshake, identity_, index, tai64n(now.wall), random_, message)) {
+  const Timestamp stamp = timestamps_.next(now.wall, peer.last_timestamp_sent);
+  if (!create_initiation(peer.handshake, identity_, index, stamp, random_, message)) {
     index_table_.free(index);
     return;
   }
+  peer.last_timestamp_sent = stamp;
   ++peer.attempts;
   peer.jitter = draw_jitter();
   peer.last_initiation_sent = now.boot;

@@ -78,15 +78,6 @@ PublicKey public_key_at(const std::uint8_t* bytes) {
 
 }  // namespace
 
-Timestamp tai64n(WallTime time) {
-  constexpr std::uint64_t kTaiBase = 0x400000000000000aULL;
-  constexpr std::uint32_t kWhitening = ~((1U << 24) - 1);
-  Timestamp stamp;
-  store_be64(stamp.data(), kTaiBase + static_cast<std::uint64_t>(time.seconds));
-  store_be32(stamp.data() + 8, time.nanoseconds & kWhitening);
-  return stamp;
-}
-
 Identity Identity::from(const PrivateKey& key) {
   Identity identity;
   if (key.is_zero()) return identity;

@@ -18,13 +18,9 @@
 #include "router/crypto/keys.h"
 #include "router/wireguard/messages.h"
 #include "router/wireguard/session.h"
+#include "router/wireguard/timestamp.h"
 
 namespace greywire::wireguard {
-
-// TAI64N (whitepaper §5.1): 8 bytes of seconds and 4 of nanoseconds, big-endian, so that they compare as bytes.
-using Timestamp = std::array<std::uint8_t, kTimestampSize>;
-// Nanoseconds are whitened to 1/64 s or so, so that the stamp does not tell the clock's detail.
-Timestamp tai64n(WallTime time);
 
 // This device's static key pair. Without one (zero) no handshake is made or answered.
 struct Identity {

@@ -35,6 +35,7 @@ struct Peer {
 
   std::uint16_t persistent_keepalive = 0;  // seconds
   WallTime last_handshake;
+  Timestamp last_timestamp_sent{};  // of our initiations to it; zero: none
 
   // Timers; kNever when they do not run.
   TimePoint retransmit_at = kNever;

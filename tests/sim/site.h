@@ -127,6 +127,7 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   bool write(LinkId link, const MergedFrame& frame) override;
   void attention(PeerId peer) override { attention_.push_back(peer); }
   bool handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) override;
+  void unknown_session(const Endpoint& from) override { unknown_sessions_.push_back(from); }
   void probe_reply(const ProbeReply& reply) override { probe_replies_.push_back(reply); }
   void settle(TimePoint now);  // the protocol thread's part
   void note_counter(std::span<const std::uint8_t> datagram);
@@ -140,6 +141,7 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   DropCounters* device_drops_ = nullptr;
 
   std::deque<PeerId> attention_;
+  std::vector<Endpoint> unknown_sessions_;
   std::deque<std::pair<Bytes, wireguard::Route>> handshakes_;
   std::vector<SentDatagram> sent_;
   std::vector<DeliveredFrame> delivered_;

@@ -142,6 +142,7 @@ inline void Site::advance(TimePoint now) {
 inline void Site::settle(TimePoint now) {
   outbound.flush(now);
   reader.quiescent();
+  for (const Endpoint& from : std::exchange(unknown_sessions_, {})) device.unknown_session_used(from, now_at(now));
   while (!attention_.empty() || !handshakes_.empty()) {
     if (!attention_.empty()) {
       const PeerId id = attention_.front();
