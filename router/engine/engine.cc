@@ -40,6 +40,12 @@ int Engine::change_peer(const wireguard::PeerChange& change) {
 Result<void> Engine::listen(std::uint16_t port) {
   return protocol_->call([&](Protocol& p) { return p.listen(port); });
 }
+void Engine::suspend() {
+  protocol_->call([](Protocol& p) { p.suspend(); });
+}
+Result<void> Engine::resume() {
+  return protocol_->call([](Protocol& p) { return p.resume(); });
+}
 std::optional<PeerId> Engine::find_peer(const PublicKey& key) {
   return protocol_->call([&](Protocol& p) { return p.find_peer(key); });
 }

@@ -88,6 +88,11 @@ class Engine final : public wireguard::DeviceControl {
 
   // Like set_listen_port, with the reason in words.
   Result<void> listen(std::uint16_t port);
+  // Between the two no socket is open, no session lives and nothing is sent; set_listen_port only notes the port, once it
+  // turned out to be free. As WireGuard does while its interface is down. resume() fails as listen() does, and leaves
+  // the engine suspended.
+  void suspend();
+  Result<void> resume();
   std::optional<PeerId> find_peer(const PublicKey& key);
   // The largest inner packet for all peers, also those to come: the bare device follows its interface's MTU.
   void set_inner_mtu(Mtu mtu);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "router/engine/boot_clock.h"
 #include "router/forwarder/probe.h"
@@ -104,7 +105,9 @@ void Engine::Protocol::send(const wireguard::Route& route, std::span<const std::
   const SendTrain train{route.remote,     route.local, route.local_ifindex,
                         route.has_local,  datagram.data(), static_cast<std::uint32_t>(datagram.size()),
                         0,                ds_field};
-  if (socket->send({&train, 1}).error != 0) device_.drops().count(DropReason::kSocketError);
+  const SendResult result = socket->send({&train, 1});
+  if (result.error != 0) device_.drops().count(DropReason::kSocketError);
+  if (result.clear_source) device_.forget_source(route.local);
 }
 
 wireguard::DeviceStatus Engine::Protocol::status() {
@@ -205,6 +208,11 @@ Result<void> Engine::Protocol::listen(std::uint16_t port) {
   options.bind_device = options_.bind_device;
   auto sockets = open_underlay(port, worker_count(), options);
   if (!sockets) return sockets.error();
+  if (suspended_) {  // the port is free; the sockets are opened by resume()
+    port_ = port;
+    publish();
+    return {};
+  }
   send_v4_.reset();
   send_v6_.reset();
   const auto copy = [](const std::vector<UdpSocket>& group, std::optional<UdpSocket>& out) -> Result<void> {
@@ -224,6 +232,28 @@ Result<void> Engine::Protocol::listen(std::uint16_t port) {
   }
   port_ = sockets->port;
   publish();
+  return {};
+}
+
+void Engine::Protocol::suspend() {
+  if (suspended_) return;
+  suspended_ = true;
+  device_.stop();
+  send_v4_.reset();
+  send_v6_.reset();
+  for (auto& worker : workers_) worker->set_sockets({}, {});
+}
+
+Result<void> Engine::Protocol::resume() {
+  if (!suspended_) return {};
+  suspended_ = false;
+  const std::uint16_t port = std::exchange(port_, std::uint16_t{0});
+  if (auto ok = listen(port); !ok) {
+    suspended_ = true;
+    port_ = port;
+    return ok;
+  }
+  device_.start(now());
   return {};
 }
 

@@ -57,6 +57,8 @@ class Engine::Protocol final : private wireguard::Outbox {
   int remove_peers(Origin origin);
   int change_peer(const wireguard::PeerChange& change);
   Result<void> listen(std::uint16_t port);
+  void suspend();
+  Result<void> resume();
   std::optional<PeerId> find_peer(const PublicKey& key);
   void set_inner_mtu(Mtu mtu);
   void initiate_all();
@@ -110,6 +112,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   wireguard::Device device_;
 
   std::uint16_t port_ = 0;
+  bool suspended_ = false;
   std::uint32_t fwmark_ = 0;
   Mtu default_inner_mtu_{1420};
   std::optional<UdpSocket> send_v4_, send_v6_;

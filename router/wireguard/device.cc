@@ -80,6 +80,38 @@ void Device::set_endpoint(Peer& peer, const Endpoint& endpoint) {
   peer.shared->set_route(route);
 }
 
+void Device::forget_source(const IpAddress& local) {
+  for (auto& [id, peer] : peers_) {
+    const Route route = peer->shared->route();
+    if (route.has_local && route.local == local) peer->shared->clear_source();
+  }
+}
+
+void Device::stop() {
+  stopped_ = true;
+  for (auto& [id, peer] : peers_) {
+    erase_keys(*peer);
+    drops_.count(DropReason::kNoSession, peer->shared->clear_staged());
+    peer->shared->clear_source();
+    peer->shared->unanswered_since.store(0, std::memory_order_relaxed);
+    peer->shared->keepalive_owed_since.store(0, std::memory_order_relaxed);
+    peer->retransmit_at = kNever;
+    peer->keepalive_at = kNever;
+    peer->last_initiation_sent.reset();
+    deadlines_.erase({peer->deadline, id});
+    peer->deadline = kNever;
+  }
+}
+
+void Device::start(Now now) {
+  if (!stopped_) return;
+  stopped_ = false;
+  for (auto& [id, peer] : peers_) {
+    if (peer->persistent_keepalive != 0 || peer->shared->has_staged()) start_handshake(*peer, now, false);
+    reschedule(*peer, now.boot);
+  }
+}
+
 void Device::set_persistent_keepalive(Peer& peer, std::uint16_t seconds, Now now) {
   const bool switched_on = peer.persistent_keepalive == 0 && seconds != 0;
   peer.persistent_keepalive = seconds;
@@ -201,6 +233,7 @@ void Device::forget_initiation(Peer& peer) {
 Duration Device::draw_jitter() { return Duration{random_.next_u32() % kRekeyTimeoutJitter.count()}; }
 
 void Device::reschedule(Peer& peer, TimePoint now) {
+  if (stopped_) return;
   const TimePoint at = peer.next_deadline(now);
   if (at == peer.deadline) return;
   deadlines_.erase({peer.deadline, peer.id});

@@ -63,6 +63,13 @@ class Device {
   void set_preshared_key(Peer& peer, const PresharedKey& key) { peer.handshake.preshared_key = key; }
   void set_endpoint(Peer& peer, const Endpoint& endpoint);
   void set_persistent_keepalive(Peer& peer, std::uint16_t seconds, Now now);
+  // An address of ours is gone: no peer answers from it any more, routing chooses until the next packet comes in.
+  void forget_source(const IpAddress& local);
+
+  // While stopped nothing is sent and no timer runs. stop() ends every session and handshake and drops what waits, as
+  // the kernel does when its interface goes down; start() calls whom packets wait for, or a persistent keepalive.
+  void stop();
+  void start(Now now);
 
   // A datagram that is no transport data. `under_load` is the caller's view of its queue.
   void receive_handshake(std::span<const std::uint8_t> datagram, const Route& from, bool under_load, Now now);
@@ -125,6 +132,7 @@ class Device {
   CookieChecker cookie_checker_;
   HandshakeRateLimiter rate_limiter_;
   TimePoint under_load_until_{};
+  bool stopped_ = false;
   std::uint32_t last_peer_id_ = 0;
   std::map<PeerId, std::unique_ptr<Peer>> peers_;
   std::unordered_map<PublicKey, Peer*> by_key_;
