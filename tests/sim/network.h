@@ -1,5 +1,5 @@
-// An underlay in virtual time: sites at endpoints, links with delay, jitter (which reorders), loss and repetition, all
-// from one seed. Time jumps from event to event, so that minutes pass in milliseconds.
+// An underlay in virtual time: sites at endpoints, links with delay, jitter (which reorders), loss and
+// repetition, all from one seed. Time jumps from event to event, so that minutes pass in milliseconds.
 #pragma once
 
 #include <functional>
@@ -28,7 +28,9 @@ class Network {
   LinkModel model;
 
   TimePoint now() const { return now_; }
-  void schedule(TimePoint when, std::function<void()> what) { events_.push({when, order_++, std::move(what)}); }
+  void schedule(TimePoint when, std::function<void()> what) {
+    events_.push({when, order_++, std::move(what)});
+  }
   // Each datagram that is put on the way, before loss: for taps and counts.
   std::function<void(const Endpoint& from, const SentDatagram& datagram, bool lost)> on_datagram;
   // Called after each event, for invariants.
@@ -62,7 +64,9 @@ class Network {
     TimePoint when;
     std::uint64_t order;
     std::function<void()> what;
-    bool operator<(const Event& other) const { return std::pair(when, order) > std::pair(other.when, other.order); }
+    bool operator<(const Event& other) const {
+      return std::pair(when, order) > std::pair(other.when, other.order);
+    }
   };
 
   std::vector<Site*> sites() const {
@@ -88,7 +92,8 @@ class Network {
     if (lost) return;
     const int copies = random_.chance(model.repeat) ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
-      const auto extra = model.jitter.count() == 0 ? 0 : random_.below(static_cast<std::uint64_t>(model.jitter.count()));
+      const auto extra =
+          model.jitter.count() == 0 ? 0 : random_.below(static_cast<std::uint64_t>(model.jitter.count()));
       schedule(now_ + model.delay + Duration{static_cast<std::int64_t>(extra)}, [this, from, datagram] {
         const auto place = places_.find(datagram.to);
         if (place != places_.end()) place->second->receive(datagram.bytes, from, now_, datagram.ds_field);

@@ -33,8 +33,12 @@ class Pair {
     };
   }
 
-  static Bytes packet_from_a(std::uint32_t number = 0, std::size_t payload = 100) { return packet(1, 2, number, payload); }
-  static Bytes packet_from_b(std::uint32_t number = 0, std::size_t payload = 100) { return packet(2, 1, number, payload); }
+  static Bytes packet_from_a(std::uint32_t number = 0, std::size_t payload = 100) {
+    return packet(1, 2, number, payload);
+  }
+  static Bytes packet_from_b(std::uint32_t number = 0, std::size_t payload = 100) {
+    return packet(2, 1, number, payload);
+  }
   // A UDP packet whose payload begins with `number`.
   static Bytes packet(std::uint8_t from, std::uint8_t to, std::uint32_t number, std::size_t payload) {
     PacketSpec spec;
@@ -48,7 +52,8 @@ class Pair {
 
   void send_from_a(std::uint32_t number = 0) { a.frame(kPlainLink, packet_from_a(number), network.now()); }
   void send_from_b(std::uint32_t number = 0) { b.frame(kPlainLink, packet_from_b(number), network.now()); }
-  // A session with A as the initiator, confirmed both ways; what was delivered and logged on the way is forgotten.
+  // A session with A as the initiator, confirmed both ways; what was delivered and logged on the way is
+  // forgotten.
   void connect() {
     send_from_a();
     run_for(100ms);

@@ -1,4 +1,5 @@
-// Randomness of a test that can be repeated: GREYWIRE_TEST_SEED=N sets the seed, else it is drawn; it is printed.
+// Randomness of a test that can be repeated: GREYWIRE_TEST_SEED=N sets the seed, else it is drawn; it is
+// printed.
 #pragma once
 
 #include <cstdint>

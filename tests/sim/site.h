@@ -1,5 +1,5 @@
-// A whole site without a system: WireGuard device, allowed-IPs, forwarder, as the engine puts them together, on one
-// thread and with time handed in. What it sends and delivers stays in vectors until somebody takes it.
+// A whole site without a system: WireGuard device, allowed-IPs, forwarder, as the engine puts them together,
+// on one thread and with time handed in. What it sends and delivers stays in vectors until somebody takes it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,21 +23,31 @@ namespace greywire::test {
 using Bytes = std::vector<std::uint8_t>;
 using namespace std::chrono_literals;
 
-inline TimePoint at(Duration since_start) { return TimePoint{1000s + since_start}; }
+inline TimePoint at(Duration since_start) {
+  return TimePoint{1000s + since_start};
+}
 inline WallTime wall_at(TimePoint boot) {
   const auto ns = boot.time_since_epoch().count();
   return {1'700'000'000 + ns / 1'000'000'000, static_cast<std::uint32_t>(ns % 1'000'000'000)};
 }
-inline wireguard::Now now_at(TimePoint boot) { return {boot, wall_at(boot)}; }
-inline Prefix prefix(std::string_view text) { return Prefix::parse(text).value(); }
-inline IpAddress address(std::string_view text) { return IpAddress::parse(text).value(); }
-inline Endpoint endpoint(std::string_view text) { return Endpoint::parse(text).value(); }
+inline wireguard::Now now_at(TimePoint boot) {
+  return {boot, wall_at(boot)};
+}
+inline Prefix prefix(std::string_view text) {
+  return Prefix::parse(text).value();
+}
+inline IpAddress address(std::string_view text) {
+  return IpAddress::parse(text).value();
+}
+inline Endpoint endpoint(std::string_view text) {
+  return Endpoint::parse(text).value();
+}
 
 struct PeerSetup {
   std::optional<Endpoint> endpoint;
   std::vector<Prefix> allowed_ips;
   bool strict = true;
-  std::vector<Prefix> sources;          // the ceiling where not strict
+  std::vector<Prefix> sources;  // the ceiling where not strict
   std::vector<IpAddress> overlay;
   bool clamp_mss = false;
   std::uint32_t inner_mtu = 1420;
@@ -86,7 +96,8 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   PeerEntry& entry(PeerId id) { return *entries_.at(id); }
 
   // What happens to it. `from` is the sender as this site sees it.
-  void receive(std::span<const std::uint8_t> datagram, const Endpoint& from, TimePoint now, std::uint8_t ds_field = 0);
+  void receive(std::span<const std::uint8_t> datagram, const Endpoint& from, TimePoint now,
+               std::uint8_t ds_field = 0);
   // Datagrams in one batch, as recvmmsg hands them over.
   void receive_batch(const std::vector<SentDatagram>& datagrams, const Endpoint& from, TimePoint now);
   void frame(LinkId link, Bytes bytes, TimePoint now, const VirtioNetHeader& header = {});
@@ -100,7 +111,9 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   std::vector<SentDatagram> take_sent() { return std::exchange(sent_, {}); }
   std::vector<DeliveredFrame> take_delivered() { return std::exchange(delivered_, {}); }
   std::vector<ProbeReply> take_probe_replies() { return std::exchange(probe_replies_, {}); }
-  std::uint64_t drops(DropReason reason) const { return worker_drops.get(reason) + device_drops_->get(reason); }
+  std::uint64_t drops(DropReason reason) const {
+    return worker_drops.get(reason) + device_drops_->get(reason);
+  }
   std::uint64_t all_drops() const;
   std::map<std::string, std::uint64_t> drop_report() const;  // what is not zero
 
@@ -122,7 +135,8 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   std::unique_ptr<Inbound> inbound;
 
  private:
-  void send(const wireguard::Route& route, std::span<const std::uint8_t> datagram, std::uint8_t ds_field) override;
+  void send(const wireguard::Route& route, std::span<const std::uint8_t> datagram,
+            std::uint8_t ds_field) override;
   void send(std::span<const SealedTrain> trains) override;
   bool write(LinkId link, const MergedFrame& frame) override;
   void attention(PeerId peer) override { attention_.push_back(peer); }
@@ -146,7 +160,8 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   std::vector<SentDatagram> sent_;
   std::vector<DeliveredFrame> delivered_;
   std::vector<ProbeReply> probe_replies_;
-  std::set<std::pair<std::uint32_t, std::uint64_t>> used_counters_;  // receiver index and counter: never twice
+  std::set<std::pair<std::uint32_t, std::uint64_t>>
+      used_counters_;  // receiver index and counter: never twice
 };
 
 // Carries everything that either has sent to the other at once, until both are silent.

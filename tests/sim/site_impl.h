@@ -1,8 +1,8 @@
 // The definitions of site.h, which includes this.
 #pragma once
 
-#include "router/forwarder/probe.h"
 #include "router/crypto/x25519.h"
+#include "router/forwarder/probe.h"
 #include "router/packet/icmp.h"
 #include "tests/sim/site.h"
 
@@ -25,7 +25,9 @@ inline Site::Site(std::uint64_t seed)
   reader.online();
 }
 
-inline Site::~Site() { reader.offline(); }
+inline Site::~Site() {
+  reader.offline();
+}
 
 inline PeerId Site::add_peer(const PublicKey& key, const PeerSetup& setup, TimePoint now) {
   auto& added = device.add_peer(key, Origin::kConfig);
@@ -59,7 +61,8 @@ inline void Site::remove_peer(PeerId id) {
 }
 
 inline void Site::add_tunnel(const TunnelSetup& setup) {
-  auto tunnel = std::make_shared<TunnelEntry>(TunnelId{setup.link.value}, setup.link, setup.peer, setup.config);
+  auto tunnel =
+      std::make_shared<TunnelEntry>(TunnelId{setup.link.value}, setup.link, setup.peer, setup.config);
   tunnel->clamp_mss = setup.clamp_mss;
   tunnel->check_sources = setup.check_sources;
   tunnel->sources = PrefixSet(setup.sources);
@@ -103,7 +106,8 @@ inline void Site::receive(std::span<const std::uint8_t> datagram, const Endpoint
   settle(now);
 }
 
-inline void Site::receive_batch(const std::vector<SentDatagram>& datagrams, const Endpoint& from, TimePoint now) {
+inline void Site::receive_batch(const std::vector<SentDatagram>& datagrams, const Endpoint& from,
+                                TimePoint now) {
   std::vector<Bytes> copies;
   for (const auto& d : datagrams) copies.push_back(d.bytes);
   inbound->begin(*tables_, *routes.root().load(), device.index_table(), now);
@@ -123,7 +127,8 @@ inline void Site::send_probe(PeerId to, const IpAddress& source, const IpAddress
                              std::uint64_t sequence, TimePoint now) {
   std::array<std::uint8_t, 256> packet;
   const auto payload = encode_probe({probe_nonce, sequence, now});
-  const std::size_t size = write_echo_request(packet, source, destination, 1, static_cast<std::uint16_t>(sequence), payload);
+  const std::size_t size =
+      write_echo_request(packet, source, destination, 1, static_cast<std::uint16_t>(sequence), payload);
   ASSERT_GT(size, 0U);
   device.send_packet(peer(to), std::span(packet).first(size), 0, now_at(now));
   settle(now);
@@ -142,7 +147,8 @@ inline void Site::advance(TimePoint now) {
 inline void Site::settle(TimePoint now) {
   outbound.flush(now);
   reader.quiescent();
-  for (const Endpoint& from : std::exchange(unknown_sessions_, {})) device.unknown_session_used(from, now_at(now));
+  for (const Endpoint& from : std::exchange(unknown_sessions_, {}))
+    device.unknown_session_used(from, now_at(now));
   while (!attention_.empty() || !handshakes_.empty()) {
     if (!attention_.empty()) {
       const PeerId id = attention_.front();
@@ -174,11 +180,13 @@ inline std::map<std::string, std::uint64_t> Site::drop_report() const {
 
 inline void Site::note_counter(std::span<const std::uint8_t> datagram) {
   if (datagram[0] != 4) return;
-  const bool fresh = used_counters_.emplace(load_le32(datagram.data() + 4), load_le64(datagram.data() + 8)).second;
+  const bool fresh =
+      used_counters_.emplace(load_le32(datagram.data() + 4), load_le64(datagram.data() + 8)).second;
   EXPECT_TRUE(fresh) << "a nonce was used twice";
 }
 
-inline void Site::send(const wireguard::Route& route, std::span<const std::uint8_t> datagram, std::uint8_t ds_field) {
+inline void Site::send(const wireguard::Route& route, std::span<const std::uint8_t> datagram,
+                       std::uint8_t ds_field) {
   EXPECT_NE(route.remote.port, 0) << "sent to nowhere";
   note_counter(datagram);
   sent_.push_back({route.remote, Bytes(datagram.begin(), datagram.end()), ds_field});
@@ -192,7 +200,8 @@ inline void Site::send(std::span<const SealedTrain> trains) {
       const std::uint32_t size = std::min<std::uint32_t>(train.segment_size, train.size - offset);
       EXPECT_LE(size, limit) << "a datagram past the path MTU";
       note_counter({train.bytes + offset, size});
-      sent_.push_back({train.peer->route().remote, Bytes(train.bytes + offset, train.bytes + offset + size), train.ds_field});
+      sent_.push_back({train.peer->route().remote, Bytes(train.bytes + offset, train.bytes + offset + size),
+                       train.ds_field});
     }
     EXPECT_EQ(count, train.count);
   }

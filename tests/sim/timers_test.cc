@@ -47,7 +47,8 @@ TEST(Handshake, ResponderSendsNoDataBeforeTheInitiatorsFirst) {
   ASSERT_EQ(response.size(), 1U);
   EXPECT_EQ(response[0].type(), 2U);
   pair.b.frame(kPlainLink, Pair::packet_from_b(), at(0s));
-  for (const auto& d : pair.b.take_sent()) EXPECT_EQ(d.type(), 1U) << "it may only start a handshake of its own";
+  for (const auto& d : pair.b.take_sent())
+    EXPECT_EQ(d.type(), 1U) << "it may only start a handshake of its own";
   a.receive(response[0].bytes, pair.b_at, at(0s));
   const auto confirmation = a.take_sent();
   ASSERT_EQ(confirmation.size(), 1U);

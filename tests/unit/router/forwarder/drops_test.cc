@@ -1,7 +1,6 @@
 // What is refused: on which ground, counted once, and what the sender is told.
 #include <gtest/gtest.h>
 
-#include "router/forwarder/liveness.h"
 #include "router/packet/ip_header.h"
 #include "tests/sim/pair.h"
 
@@ -27,7 +26,8 @@ class Refused : public ::testing::Test {
     EXPECT_EQ(site.drops(reason), count) << ::testing::PrintToString(site.drop_report());
     EXPECT_EQ(site.all_drops(), count) << ::testing::PrintToString(site.drop_report());
   }
-  void tunnels(std::optional<std::uint32_t> key_a, std::optional<std::uint32_t> key_b, bool check_sources = false) {
+  void tunnels(std::optional<std::uint32_t> key_a, std::optional<std::uint32_t> key_b,
+               bool check_sources = false) {
     gre::TunnelConfig there;
     there.local = address("10.0.0.1");
     there.remote = address("10.0.0.2");
@@ -36,7 +36,10 @@ class Refused : public ::testing::Test {
     std::swap(back.local, back.remote);
     back.key = key_b;
     pair.a.add_tunnel({.link = kTunnelLink, .peer = pair.b_of_a, .config = there, .clamp_mss = true});
-    pair.b.add_tunnel({.link = kTunnelLink, .peer = pair.a_of_b, .config = back, .check_sources = check_sources,
+    pair.b.add_tunnel({.link = kTunnelLink,
+                       .peer = pair.a_of_b,
+                       .config = back,
+                       .check_sources = check_sources,
                        .sources = {prefix("10.0.0.0/28")}});
   }
   Pair pair;
@@ -139,7 +142,8 @@ TEST_F(Refused, TheCeilingIsIndependentOfRoutesButNeverOverOverlayAddresses) {
     std::uint8_t source;
     bool allowed;
   };
-  for (const auto& c : {Case{1, true}, Case{7, true}, Case{8, false}, Case{5, false}, Case{2, false}, Case{3, true}}) {
+  for (const auto& c :
+       {Case{1, true}, Case{7, true}, Case{8, false}, Case{5, false}, Case{2, false}, Case{3, true}}) {
     seal_raw(Pair::packet(c.source, 3, 0, 20));
     seal_raw(Pair::packet(c.source, 3, 0, 20));  // what a train repeats is judged alike
     carry_batch();
@@ -159,7 +163,8 @@ TEST_F(Refused, NoPeerAndRefusedRoutesAreToldToTheSender) {
   pair.a.book.assign(prefix("10.0.0.8/29"), pair.b_of_a, Origin::kConfig);
   pair.a.book.flush();
   std::uint8_t host = 200;
-  for (const auto& c : {Case{"nobody's", DropReason::kNoPeer, 0}, Case{"refused", DropReason::kRouteRefused, 13}}) {
+  for (const auto& c :
+       {Case{"nobody's", DropReason::kNoPeer, 0}, Case{"refused", DropReason::kRouteRefused, 13}}) {
     SCOPED_TRACE(c.what);
     pair.a.frame(kPlainLink, Pair::packet(1, host, 0, 20), now());
     EXPECT_EQ(pair.a.drops(c.reason), 1U);
@@ -289,8 +294,9 @@ TEST_F(Refused, EcnFollowsRfc6040) {
     std::uint8_t inner, outer;
     int delivered;  // -1: dropped
   };
-  for (const auto& c : {Case{0, 0, 0}, Case{0, 1, 0}, Case{0, 2, 0}, Case{0, 3, -1}, Case{2, 0, 2}, Case{2, 1, 1},
-                        Case{2, 2, 2}, Case{2, 3, 3}, Case{1, 0, 1}, Case{1, 2, 1}, Case{1, 3, 3}, Case{3, 0, 3}, Case{3, 3, 3}}) {
+  for (const auto& c : {Case{0, 0, 0}, Case{0, 1, 0}, Case{0, 2, 0}, Case{0, 3, -1}, Case{2, 0, 2},
+                        Case{2, 1, 1}, Case{2, 2, 2}, Case{2, 3, 3}, Case{1, 0, 1}, Case{1, 2, 1},
+                        Case{1, 3, 3}, Case{3, 0, 3}, Case{3, 3, 3}}) {
     PacketSpec spec;
     spec.ds_field = static_cast<std::uint8_t>(0xb8 | c.inner);
     const Bytes packet = udp_packet(spec);
@@ -460,44 +466,6 @@ TEST_F(Refused, NothingIsSentToALowOrderKey) {
     pair.run_for(30s);
     for (const auto& entry : pair.log) EXPECT_NE(entry.type, 1U);
   }
-}
-
-TEST(LivenessStates, DiesAfterCountUnansweredAndLivesWithTheFirst) {
-  Liveness liveness({.interval = 1s, .count = 3});
-  EXPECT_EQ(liveness.state(), Liveness::State::kUnknown);
-  for (unsigned i = 1; i <= 3; ++i) {
-    const auto step = liveness.advance(at(1s * (i - 1)));
-    EXPECT_TRUE(step.send_probe);
-    EXPECT_EQ(step.sequence, i);
-    EXPECT_FALSE(step.changed);
-    EXPECT_EQ(liveness.next_deadline(), at(1s * i));
-    EXPECT_FALSE(liveness.advance(at(1s * i) - 1ns).send_probe);
-  }
-  auto step = liveness.advance(at(3s));
-  EXPECT_TRUE(step.changed);
-  EXPECT_TRUE(step.send_probe) << "a dead peer is probed on";
-  EXPECT_EQ(liveness.state(), Liveness::State::kDead);
-  EXPECT_FALSE(liveness.advance(at(4s)).changed);
-  EXPECT_FALSE(liveness.answered(1, at(0s), at(4s))) << "too old to tell anything";
-  EXPECT_EQ(liveness.state(), Liveness::State::kDead);
-  EXPECT_TRUE(liveness.answered(5, at(4s), at(4s + 30ms)));
-  EXPECT_EQ(liveness.state(), Liveness::State::kAlive);
-  EXPECT_EQ(liveness.round_trip(), Duration{30ms});
-  EXPECT_FALSE(liveness.answered(5, at(4s), at(4s + 31ms))) << "no change";
-  EXPECT_FALSE(liveness.answered(6, at(4s), at(4s + 31ms))) << "never sent";
-  for (int i = 5; i < 8; ++i) EXPECT_FALSE(liveness.advance(at(1s * i)).changed) << i;
-  EXPECT_TRUE(liveness.advance(at(8s)).changed) << "three in a row";
-  EXPECT_FALSE(liveness.round_trip());
-}
-
-TEST(LivenessStates, ALateAnswerInTheMiddleResetsTheCount) {
-  Liveness liveness({.interval = 1s, .count = 3});
-  for (int i = 0; i < 30; ++i) {
-    const auto step = liveness.advance(at(1s * i));
-    EXPECT_NE(liveness.state(), Liveness::State::kDead);
-    if (i % 2 == 1) liveness.answered(step.sequence - 1, at(1s * (i - 1)), at(1s * i + 1ms));
-  }
-  EXPECT_EQ(liveness.state(), Liveness::State::kAlive);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Frames through two whole sites back to back: what goes in on one side comes out on the other, or is counted once.
+// Frames through two whole sites back to back: what goes in on one side comes out on the other, or is counted
+// once.
 #include <gtest/gtest.h>
 
 #include "router/packet/gro_merge.h"
@@ -117,7 +118,8 @@ TEST_P(Carried, SinglePacketsOfEverySize) {
   EXPECT_EQ(pair.a.all_drops() + pair.b.all_drops(), 0U) << ::testing::PrintToString(pair.b.drop_report());
 }
 
-// The bridge stays at 1500: what does not fit is fragmented inside WireGuard. Whole, in any order, mixed in a batch.
+// The bridge stays at 1500: what does not fit is fragmented inside WireGuard. Whole, in any order, mixed in a
+// batch.
 TEST_P(Carried, FullEthernetFramesInOneBatchInAnyOrder) {
   if (!GetParam().ethernet) GTEST_SKIP() << "routed links follow the peer's MTU";
   SeededRandom random(draw_seed("FullEthernetFramesInOneBatchInAnyOrder"));
@@ -167,8 +169,10 @@ TEST_P(Carried, WaitsForTheSessionAndStaysWhole) {
   const auto& e = GetParam();
   fresh.a.shared(fresh.b_of_a).inner_mtu = e.inner_mtu;
   if (e.tunnel) {
-    fresh.a.add_tunnel({.link = kTunnelLink, .peer = fresh.b_of_a, .config = pair.a.entry(pair.b_of_a).tunnels[0]->config});
-    fresh.b.add_tunnel({.link = kTunnelLink, .peer = fresh.a_of_b, .config = pair.b.entry(pair.a_of_b).tunnels[0]->config});
+    fresh.a.add_tunnel(
+        {.link = kTunnelLink, .peer = fresh.b_of_a, .config = pair.a.entry(pair.b_of_a).tunnels[0]->config});
+    fresh.b.add_tunnel(
+        {.link = kTunnelLink, .peer = fresh.a_of_b, .config = pair.b.entry(pair.a_of_b).tunnels[0]->config});
   }
   std::vector<Bytes> frames;
   for (int i = 0; i < 10; ++i) {

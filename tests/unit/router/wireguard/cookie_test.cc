@@ -14,7 +14,9 @@ using testing::fixed;
 using testing::load_vectors;
 using Bytes = std::vector<std::uint8_t>;
 
-TimePoint at(Duration d) { return TimePoint{500s + d}; }
+TimePoint at(Duration d) {
+  return TimePoint{500s + d};
+}
 
 TEST(Macs, MatchThePythonVectors) {
   const auto vectors = load_vectors("wireguard_handshake.json");
@@ -28,7 +30,8 @@ TEST(Macs, MatchThePythonVectors) {
     Bytes message = expected;
     std::fill(message.begin() + 116, message.end(), std::uint8_t{0});
     sender.add_macs(message, at(0s));
-    EXPECT_EQ(Bytes(message.begin() + 116, message.begin() + 132), Bytes(expected.begin() + 116, expected.begin() + 132));
+    EXPECT_EQ(Bytes(message.begin() + 116, message.begin() + 132),
+              Bytes(expected.begin() + 116, expected.begin() + 132));
     EXPECT_EQ(Bytes(message.begin() + 132, message.end()), Bytes(16));
     CookieChecker checker;
     checker.set_own_key(responder);
@@ -41,7 +44,8 @@ TEST(Macs, MatchThePythonVectors) {
     // The reply in the vector answers this very initiation: its cookie then makes the mac2.
     const Bytes reply = bytes_of(v, "cookie_reply");
     ASSERT_TRUE(sender.consume_cookie_reply(fixed<kCookieReplySize>(reply), at(1s)));
-    EXPECT_FALSE(sender.consume_cookie_reply(fixed<kCookieReplySize>(reply), at(1s))) << "one reply a message";
+    EXPECT_FALSE(sender.consume_cookie_reply(fixed<kCookieReplySize>(reply), at(1s)))
+        << "one reply a message";
     sender.add_macs(message, at(2s));
     const Mac mac2 = blake2s_mac16(bytes_of(v, "reply_cookie"), std::span(message).first(132));
     EXPECT_EQ(Bytes(message.begin() + 132, message.end()), Bytes(mac2.begin(), mac2.end()));
@@ -76,7 +80,9 @@ class Cookies : public ::testing::Test {
     EXPECT_EQ(load_le32(reply.data() + 4), 7U);
     ASSERT_TRUE(sender.consume_cookie_reply(reply, now));
   }
-  bool mac2_is_set() const { return std::any_of(message.begin() + 132, message.end(), [](auto b) { return b != 0; }); }
+  bool mac2_is_set() const {
+    return std::any_of(message.begin() + 132, message.end(), [](auto b) { return b != 0; });
+  }
 
   test::SeededRandom random;
   MessageAuthenticator sender;
@@ -112,7 +118,8 @@ TEST_F(Cookies, TheSecretChangesAfter120Seconds) {
 TEST_F(Cookies, BindsAddressAndPort) {
   get_cookie(at(0s));
   fill_macs(at(1s));
-  for (const char* other : {"192.0.2.9:4001", "192.0.2.8:4000", "[2001:db8::1]:4000", "[::ffff:192.0.2.9]:4000"}) {
+  for (const char* other :
+       {"192.0.2.9:4001", "192.0.2.8:4000", "[2001:db8::1]:4000", "[::ffff:192.0.2.9]:4000"}) {
     EXPECT_FALSE(checker.mac2_valid(message, Endpoint::parse(other).value(), at(1s), random)) << other;
   }
 }

@@ -1,4 +1,5 @@
-// Noise against three others: a published transcript, vectors from Python, and a second implementation in C++.
+// Noise against three others: a published transcript, vectors from Python, and a second implementation in
+// C++.
 #include "router/wireguard/noise.h"
 
 #include <gtest/gtest.h>
@@ -71,7 +72,8 @@ TEST(ReferenceNoise, ReproducesThePublishedTranscript) {
     EXPECT_EQ(i.h, bytes_of(v, "handshake_hash"));
     for (std::size_t n = 2; n < messages.size(); ++n) {
       const Bytes key = n % 2 == 0 ? i.key_to_responder() : i.key_to_initiator();
-      EXPECT_EQ(reference::seal(key, (n - 2) / 2, bytes_of(messages[n], "payload"), {}), bytes_of(messages[n], "ciphertext"));
+      EXPECT_EQ(reference::seal(key, (n - 2) / 2, bytes_of(messages[n], "payload"), {}),
+                bytes_of(messages[n], "ciphertext"));
     }
   }
 }
@@ -82,7 +84,8 @@ struct Roles {
         responder(Identity::from(key_from<PrivateKey>(bytes_of(v, "responder_static")))) {
     at_initiator.set_keys(initiator, responder.public_key);
     at_responder.set_keys(responder, initiator.public_key);
-    at_initiator.preshared_key = at_responder.preshared_key = key_from<PresharedKey>(bytes_of(v, "preshared_key"));
+    at_initiator.preshared_key = at_responder.preshared_key =
+        key_from<PresharedKey>(bytes_of(v, "preshared_key"));
   }
   Identity initiator, responder;
   HandshakeState at_initiator, at_responder;
@@ -96,21 +99,25 @@ TEST(Noise, BothRolesMatchThePythonVectorsByteForByte) {
     EXPECT_EQ(to_bytes(r.initiator.public_key.bytes()), bytes_of(v, "initiator_public"));
     const auto local = v.at("initiator_index").to_number<std::uint32_t>();
     const auto remote = v.at("responder_index").to_number<std::uint32_t>();
-    const Timestamp stamp = tai64n({v.at("seconds").to_number<std::int64_t>(), v.at("nanoseconds").to_number<std::uint32_t>()});
+    const Timestamp stamp =
+        tai64n({v.at("seconds").to_number<std::int64_t>(), v.at("nanoseconds").to_number<std::uint32_t>()});
     EXPECT_EQ(to_bytes(stamp), bytes_of(v, "timestamp"));
     GivenRandom random;
     random.give(bytes_of(v, "initiator_ephemeral"));
     std::array<std::uint8_t, kInitiationSize> initiation;
     ASSERT_TRUE(create_initiation(r.at_initiator, r.initiator, local, stamp, random, initiation));
     const Bytes expected = bytes_of(v, "initiation");
-    EXPECT_EQ(Bytes(initiation.begin(), initiation.begin() + 116), Bytes(expected.begin(), expected.begin() + 116));
+    EXPECT_EQ(Bytes(initiation.begin(), initiation.begin() + 116),
+              Bytes(expected.begin(), expected.begin() + 116));
 
     const auto opened = open_initiation(r.responder, fixed<kInitiationSize>(expected));
     ASSERT_TRUE(opened);
     EXPECT_EQ(opened->remote_static, r.initiator.public_key);
     EXPECT_EQ(opened->remote_index, local);
     AcceptedInitiation accepted;
-    EXPECT_EQ(accept_initiation(r.at_responder, *opened, fixed<kInitiationSize>(expected), TimePoint{}, accepted), std::nullopt);
+    EXPECT_EQ(
+        accept_initiation(r.at_responder, *opened, fixed<kInitiationSize>(expected), TimePoint{}, accepted),
+        std::nullopt);
     EXPECT_EQ(r.at_responder.latest_timestamp, stamp);
     random.give(bytes_of(v, "responder_ephemeral"));
     std::array<std::uint8_t, kResponseSize> response;
@@ -118,7 +125,8 @@ TEST(Noise, BothRolesMatchThePythonVectorsByteForByte) {
     ASSERT_TRUE(there);
     EXPECT_TRUE(random.empty());
     const Bytes expected_response = bytes_of(v, "response");
-    EXPECT_EQ(Bytes(response.begin(), response.begin() + 60), Bytes(expected_response.begin(), expected_response.begin() + 60));
+    EXPECT_EQ(Bytes(response.begin(), response.begin() + 60),
+              Bytes(expected_response.begin(), expected_response.begin() + 60));
 
     const auto here = consume_response(r.at_initiator, r.initiator, fixed<kResponseSize>(expected_response));
     ASSERT_TRUE(here);
@@ -131,7 +139,8 @@ TEST(Noise, BothRolesMatchThePythonVectorsByteForByte) {
     EXPECT_EQ(there->local_index, remote);
     EXPECT_EQ(there->remote_index, local);
     EXPECT_FALSE(r.at_initiator.initiation_pending);
-    EXPECT_FALSE(consume_response(r.at_initiator, r.initiator, fixed<kResponseSize>(expected_response))) << "once only";
+    EXPECT_FALSE(consume_response(r.at_initiator, r.initiator, fixed<kResponseSize>(expected_response)))
+        << "once only";
   }
 }
 
@@ -180,7 +189,9 @@ TEST(Noise, SpeaksWithTheSecondImplementationInBothRoles) {
     fill(responder);
     const Timestamp stamp = tai64n({1'700'000'000 + round, 0});
     Bytes initiation(kInitiationSize), response(kResponseSize);
-    ASSERT_TRUE(create_initiation(state, ours, 5, stamp, random, std::span<std::uint8_t, kInitiationSize>(initiation.data(), kInitiationSize)));
+    ASSERT_TRUE(
+        create_initiation(state, ours, 5, stamp, random,
+                          std::span<std::uint8_t, kInitiationSize>(initiation.data(), kInitiationSize)));
     EXPECT_EQ(responder.read_initiation(reference::slice(initiation, 8, 108)), to_bytes(stamp));
     EXPECT_EQ(responder.remote_static, to_bytes(ours.public_key.bytes()));
     const Bytes answer = responder.write_response({});
@@ -199,8 +210,10 @@ TEST(Noise, SpeaksWithTheSecondImplementationInBothRoles) {
     const auto opened = open_initiation(ours, fixed<kInitiationSize>(initiation));
     ASSERT_TRUE(opened);
     AcceptedInitiation accepted;
-    ASSERT_EQ(accept_initiation(state, *opened, fixed<kInitiationSize>(initiation), TimePoint{}, accepted), std::nullopt);
-    const auto responded = create_response(state, accepted, 7, random, std::span<std::uint8_t, kResponseSize>(response.data(), kResponseSize));
+    ASSERT_EQ(accept_initiation(state, *opened, fixed<kInitiationSize>(initiation), TimePoint{}, accepted),
+              std::nullopt);
+    const auto responded = create_response(
+        state, accepted, 7, random, std::span<std::uint8_t, kResponseSize>(response.data(), kResponseSize));
     ASSERT_TRUE(responded);
     EXPECT_TRUE(initiator.read_response(reference::slice(response, 12, 48)).empty());
     EXPECT_EQ(to_bytes(responded->keys.receive.bytes()), initiator.key_to_responder());
@@ -219,21 +232,26 @@ TEST(Noise, EveryChangedByteOfAMessageIsNoticed) {
     const auto opened = open_initiation(r.responder, fixed<kInitiationSize>(changed));
     if (!opened) continue;
     AcceptedInitiation accepted;
-    EXPECT_TRUE(accept_initiation(r.at_responder, *opened, fixed<kInitiationSize>(changed), TimePoint{}, accepted)) << at;
+    EXPECT_TRUE(
+        accept_initiation(r.at_responder, *opened, fixed<kInitiationSize>(changed), TimePoint{}, accepted))
+        << at;
     EXPECT_EQ(r.at_responder.latest_timestamp, Timestamp{}) << "nothing is committed";
   }
   Roles r(v);
   GivenRandom random;
   random.give(bytes_of(v, "initiator_ephemeral"));
   std::array<std::uint8_t, kInitiationSize> ours;
-  const Timestamp stamp = tai64n({v.at("seconds").to_number<std::int64_t>(), v.at("nanoseconds").to_number<std::uint32_t>()});
-  ASSERT_TRUE(create_initiation(r.at_initiator, r.initiator, v.at("initiator_index").to_number<std::uint32_t>(), stamp, random, ours));
+  const Timestamp stamp =
+      tai64n({v.at("seconds").to_number<std::int64_t>(), v.at("nanoseconds").to_number<std::uint32_t>()});
+  ASSERT_TRUE(create_initiation(r.at_initiator, r.initiator,
+                                v.at("initiator_index").to_number<std::uint32_t>(), stamp, random, ours));
   for (std::size_t at = 8; at < 60; ++at) {
     Bytes changed = response;
     changed[at] ^= 0x40;
     EXPECT_FALSE(consume_response(r.at_initiator, r.initiator, fixed<kResponseSize>(changed))) << at;
   }
-  EXPECT_TRUE(consume_response(r.at_initiator, r.initiator, fixed<kResponseSize>(response))) << "forgeries end nothing";
+  EXPECT_TRUE(consume_response(r.at_initiator, r.initiator, fixed<kResponseSize>(response)))
+      << "forgeries end nothing";
 }
 
 TEST(Noise, LowOrderKeysAndNoIdentityMakeNothing) {
@@ -267,7 +285,8 @@ TEST(Noise, LowOrderKeysAndNoIdentityMakeNothing) {
 TEST(Tai64n, FollowsTheVectorsWithTheNanosecondsWhitened) {
   const auto vectors = load_vectors("tai64n.json");
   for (const auto& v : vectors.as_array()) {
-    const auto stamp = tai64n({v.at("unix").to_number<std::int64_t>(), v.at("nsec").to_number<std::uint32_t>()});
+    const auto stamp =
+        tai64n({v.at("unix").to_number<std::int64_t>(), v.at("nsec").to_number<std::uint32_t>()});
     Bytes expected = bytes_of(v, "tai64n");
     expected[9] = expected[10] = expected[11] = 0;
     EXPECT_EQ(to_bytes(stamp), expected);

@@ -7,8 +7,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-IpAddress address(std::string_view text) { return IpAddress::parse(text).value(); }
-TimePoint at(Duration d) { return TimePoint{100s + d}; }
+IpAddress address(std::string_view text) {
+  return IpAddress::parse(text).value();
+}
+TimePoint at(Duration d) {
+  return TimePoint{100s + d};
+}
 
 TEST(RateLimiter, BurstOfFiveThenTwentyASecond) {
   HandshakeRateLimiter limiter;
@@ -22,7 +26,8 @@ TEST(RateLimiter, BurstOfFiveThenTwentyASecond) {
   for (auto t = 50ms; t < 10050ms; t += 1ms) admitted += limiter.admit(source, at(t)) ? 1 : 0;
   EXPECT_GE(admitted, 199);
   EXPECT_LE(admitted, 200);
-  for (int i = 0; i < 5; ++i) EXPECT_TRUE(limiter.admit(source, at(60s))) << "the burst comes back, and no more";
+  for (int i = 0; i < 5; ++i)
+    EXPECT_TRUE(limiter.admit(source, at(60s))) << "the burst comes back, and no more";
   EXPECT_FALSE(limiter.admit(source, at(60s)));
 }
 
@@ -42,7 +47,8 @@ TEST(RateLimiter, OneBucketAnIpv4AddressOrIpv6Slash64) {
 
 TEST(RateLimiter, TheTableIsBoundedAndForgets) {
   HandshakeRateLimiter limiter;
-  for (std::uint32_t i = 0; i < HandshakeRateLimiter::kMaxSources; ++i) ASSERT_TRUE(limiter.admit(IpAddress::v4(i), at(0s)));
+  for (std::uint32_t i = 0; i < HandshakeRateLimiter::kMaxSources; ++i)
+    ASSERT_TRUE(limiter.admit(IpAddress::v4(i), at(0s)));
   EXPECT_FALSE(limiter.admit(address("192.0.2.1"), at(0s)));
   EXPECT_TRUE(limiter.admit(IpAddress::v4(7U), at(0s))) << "known sources go on";
   EXPECT_EQ(limiter.sources(), HandshakeRateLimiter::kMaxSources);

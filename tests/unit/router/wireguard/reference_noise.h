@@ -1,5 +1,6 @@
-// A second, tiny Noise IKpsk2 (Noise Protocol Framework, revision 34, §5, §7.5 and §9) straight out of OpenSSL's BLAKE2s and
-// libsodium's X25519 and ChaCha20-Poly1305, with any prologue, psk and payload. It shares no code with the router.
+// A second, tiny Noise IKpsk2 (Noise Protocol Framework, revision 34, §5, §7.5 and §9) straight out of
+// OpenSSL's BLAKE2s and libsodium's X25519 and ChaCha20-Poly1305, with any prologue, psk and payload. It
+// shares no code with the router.
 #pragma once
 
 #include <openssl/evp.h>
@@ -21,16 +22,20 @@ inline Bytes cat(std::initializer_list<Bytes> parts) {
   for (const auto& p : parts) out.insert(out.end(), p.begin(), p.end());
   return out;
 }
-inline Bytes bytes(std::string_view text) { return {text.begin(), text.end()}; }
+inline Bytes bytes(std::string_view text) {
+  return {text.begin(), text.end()};
+}
 inline Bytes slice(const Bytes& b, std::size_t from, std::size_t size) {
   if (from + size > b.size()) throw std::out_of_range("a message cut short");
-  return {b.begin() + static_cast<std::ptrdiff_t>(from), b.begin() + static_cast<std::ptrdiff_t>(from + size)};
+  return {b.begin() + static_cast<std::ptrdiff_t>(from),
+          b.begin() + static_cast<std::ptrdiff_t>(from + size)};
 }
 
 inline Bytes hash(const Bytes& input) {
   Bytes out(32);
   unsigned size = 0;
-  if (EVP_Digest(input.data(), input.size(), out.data(), &size, EVP_blake2s256(), nullptr) != 1 || size != 32) {
+  if (EVP_Digest(input.data(), input.size(), out.data(), &size, EVP_blake2s256(), nullptr) != 1 ||
+      size != 32) {
     throw std::runtime_error("no BLAKE2s");
   }
   return out;
@@ -68,15 +73,16 @@ inline Bytes nonce(std::uint64_t counter) {
 }
 inline Bytes seal(const Bytes& key, std::uint64_t counter, const Bytes& plain, const Bytes& ad) {
   Bytes out(plain.size() + 16);
-  crypto_aead_chacha20poly1305_ietf_encrypt(out.data(), nullptr, plain.data(), plain.size(), ad.data(), ad.size(),
-                                            nullptr, nonce(counter).data(), key.data());
+  crypto_aead_chacha20poly1305_ietf_encrypt(out.data(), nullptr, plain.data(), plain.size(), ad.data(),
+                                            ad.size(), nullptr, nonce(counter).data(), key.data());
   return out;
 }
 inline Bytes open(const Bytes& key, std::uint64_t counter, const Bytes& cipher, const Bytes& ad) {
   if (cipher.size() < 16) throw std::runtime_error("too short");
   Bytes out(cipher.size() - 16);
-  if (crypto_aead_chacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, cipher.data(), cipher.size(), ad.data(),
-                                                ad.size(), nonce(counter).data(), key.data()) != 0) {
+  if (crypto_aead_chacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, cipher.data(), cipher.size(),
+                                                ad.data(), ad.size(), nonce(counter).data(),
+                                                key.data()) != 0) {
     throw std::runtime_error("does not authenticate");
   }
   return out;

@@ -27,7 +27,18 @@ void run(const std::vector<Case>& cases) {
   }
 }
 
-TEST(ReplayWindow, StartsAtZeroAndTakesNothingTwice) { run({{0, true}, {0, false}, {1, true}, {1, false}, {9, true}, {8, true}, {7, true}, {7, false}, {8, false}, {9, false}}); }
+TEST(ReplayWindow, StartsAtZeroAndTakesNothingTwice) {
+  run({{0, true},
+       {0, false},
+       {1, true},
+       {1, false},
+       {9, true},
+       {8, true},
+       {7, true},
+       {7, false},
+       {8, false},
+       {9, false}});
+}
 
 TEST(ReplayWindow, ReachesExactly8128BelowTheHighest) {
   const std::uint64_t high = 3 * 8192 + 17;
@@ -45,19 +56,37 @@ TEST(ReplayWindow, ReachesExactly8128BelowTheHighest) {
 }
 
 TEST(ReplayWindow, FirstPacketsAroundTheWindow) {
-  run({{kW, true}, {kW, false}, {0, true}, {0, false}, {kW + 1, true}, {1, true}, {0, false}, {2, true}, {2, false}});
+  run({{kW, true},
+       {kW, false},
+       {0, true},
+       {0, false},
+       {kW + 1, true},
+       {1, true},
+       {0, false},
+       {2, true},
+       {2, false}});
   run({{kW + 1, true}, {0, false}, {1, true}, {1, false}});
 }
 
 TEST(ReplayWindow, EveryHighestWordAlignment) {
   for (std::uint64_t high = 20000; high < 20000 + 130; ++high) {
-    run({{high, true}, {high - kW, true}, {high - kW - 1, false}, {high - kW, false}, {high - 64, true}, {high - 64, false}});
+    run({{high, true},
+         {high - kW, true},
+         {high - kW - 1, false},
+         {high - kW, false},
+         {high - 64, true},
+         {high - 64, false}});
   }
 }
 
 TEST(ReplayWindow, JumpsForgetWhatTheyPass) {
   run({{5, true}, {8192, true}, {5, false}, {8191, true}, {8192 + 64, true}, {128, true}, {127, false}});
-  run({{5, true}, {5 + 8192, true}, {5 + 8192 - kW, true}, {5 + 3 * 8192, true}, {5 + 2 * 8192, false}, {5 + 3 * 8192 - kW, true}});
+  run({{5, true},
+       {5 + 8192, true},
+       {5 + 8192 - kW, true},
+       {5 + 3 * 8192, true},
+       {5 + 2 * 8192, false},
+       {5 + 3 * 8192 - kW, true}});
   run({{100, true}, {std::uint64_t{1} << 60, true}, {(std::uint64_t{1} << 60) - kW, true}, {100, false}});
 }
 

@@ -8,7 +8,9 @@
 namespace greywire::wireguard {
 namespace {
 
-TimePoint at(Duration d) { return TimePoint{100s + d}; }
+TimePoint at(Duration d) {
+  return TimePoint{100s + d};
+}
 
 class SessionLimits : public ::testing::Test {
  protected:

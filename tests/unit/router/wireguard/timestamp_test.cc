@@ -10,8 +10,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::uint64_t seconds_of(const Timestamp& stamp) { return load_be64(stamp.data()) - 0x400000000000000aULL; }
-std::uint32_t nanoseconds_of(const Timestamp& stamp) { return load_be32(stamp.data() + 8); }
+std::uint64_t seconds_of(const Timestamp& stamp) {
+  return load_be64(stamp.data()) - 0x400000000000000aULL;
+}
+std::uint32_t nanoseconds_of(const Timestamp& stamp) {
+  return load_be32(stamp.data() + 8);
+}
 
 TEST(TimestampSource, FollowsTheClockWhitened) {
   TimestampSource source;
@@ -49,7 +53,8 @@ TEST(TimestampSource, StaysBeyondWhatAPeerMayRememberOfUs) {
   TimestampSource source;
   const Timestamp sent = source.next({1'700'000'000, 0}, {});
   source.forget(sent);
-  EXPECT_GT(source.next({1'600'000'000, 0}, {}), sent) << "removed, added again, and the clock set back between";
+  EXPECT_GT(source.next({1'600'000'000, 0}, {}), sent)
+      << "removed, added again, and the clock set back between";
   TimestampSource untouched;
   untouched.forget({});
   EXPECT_EQ(untouched.next({5, 0}, {}), tai64n({5, 0})) << "a peer that got nothing remembers nothing";
