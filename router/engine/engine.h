@@ -42,6 +42,7 @@ struct PeerPolicy {
   std::vector<Prefix> sources;            // the ceiling
   std::vector<IpAddress> overlay;         // always this peer's, and nobody else's
   bool clamp_mss = false;
+  bool copy_dscp = false;                 // into outer headers, and those of GRE delivery; else their DSCP is 0
   Mtu inner_mtu{1420};
   std::optional<LivenessConfig> liveness;  // probes to the first overlay address
 };

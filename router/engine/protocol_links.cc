@@ -84,6 +84,7 @@ void Engine::Protocol::rebuild_entry(PeerId id) {
   entry->strict = state.policy.strict;
   entry->sources = PrefixSet(state.policy.sources);
   entry->clamp_mss = state.policy.clamp_mss;
+  entry->copy_dscp = state.policy.copy_dscp;
   for (const IpAddress& address : state.policy.overlay) {
     auto& slot = address.is_v4() ? entry->overlay_v4 : entry->overlay_v6;
     if (!slot) slot = address;

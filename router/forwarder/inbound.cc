@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "router/forwarder/probe.h"
+#include "router/packet/ethernet.h"
 #include "router/packet/icmp.h"
 #include "router/packet/ip_header.h"
 #include "router/packet/tcp_mss.h"
@@ -11,6 +12,19 @@
 #include "router/wireguard/messages.h"
 
 namespace greywire {
+namespace {
+
+// What the outer header says about congestion, into the packet (RFC 6040 §4.2). False where it must be dropped.
+bool take_ecn(std::span<std::uint8_t> packet, IpPacketInfo& info, std::uint8_t outer_ds) {
+  if ((outer_ds & kEcnMask) == (info.ds_field & kEcnMask)) return true;
+  const auto ecn = ecn_decapsulate(info.ds_field, outer_ds);
+  if (!ecn) return false;
+  if (*ecn == (info.ds_field & kEcnMask)) return true;
+  set_ds_field(packet, info, static_cast<std::uint8_t>((info.ds_field & ~kEcnMask) | *ecn));
+  return true;
+}
+
+}  // namespace
 
 Inbound::Inbound(Aead& aead, ForwarderSink& sink, Outbound& outbound, DropCounters& drops, std::uint64_t probe_nonce)
     : aead_(aead),
@@ -154,11 +168,7 @@ void Inbound::deliver(const PeerEntry& peer, std::span<std::uint8_t> packet, std
   IpPacketInfo info;
   if (!parse_ip(packet, info)) return drops_.count(DropReason::kBadInner);
   packet = packet.first(info.total_size);
-  if ((outer_ds & kEcnMask) != (info.ds_field & kEcnMask)) {
-    const auto ecn = ecn_decapsulate(info.ds_field, outer_ds);
-    if (!ecn) return drops_.count(DropReason::kCongestion);
-    set_ds_field(packet, info, static_cast<std::uint8_t>((info.ds_field & ~kEcnMask) | *ecn));
-  }
+  if (!take_ecn(packet, info, outer_ds)) return drops_.count(DropReason::kCongestion);
   if (!source_allowed(peer, source_bytes(packet, info), info.family, peer.sources, true)) {
     return drops_.count(DropReason::kSourceNotAllowed);
   }
@@ -232,15 +242,16 @@ void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, 
   if (tunnel.config.ethernet) {
     l3 = pmtu::kEthernetHeader;
     if (payload.size() < l3) return drops_.count(DropReason::kGreBadHeader);
+    IpPacketInfo info;
+    const std::size_t ip = ip_offset(payload);
+    if (ip != 0 && parse_ip(payload.subspan(ip), info) && !take_ecn(payload.subspan(ip), info, gre.ds_field)) {
+      return drops_.count(DropReason::kCongestion);
+    }
   } else {
     IpPacketInfo info;
     if (!parse_ip(payload, info)) return drops_.count(DropReason::kBadInner);
     payload = payload.first(info.total_size);
-    if ((gre.ds_field & kEcnMask) != (info.ds_field & kEcnMask)) {
-      const auto ecn = ecn_decapsulate(info.ds_field, gre.ds_field);
-      if (!ecn) return drops_.count(DropReason::kCongestion);
-      set_ds_field(payload, info, static_cast<std::uint8_t>((info.ds_field & ~kEcnMask) | *ecn));
-    }
+    if (!take_ecn(payload, info, gre.ds_field)) return drops_.count(DropReason::kCongestion);
     if (tunnel.check_sources &&
         !source_allowed(peer, source_bytes(payload, info), info.family, tunnel.sources, false)) {
       return drops_.count(DropReason::kSourceNotAllowed);

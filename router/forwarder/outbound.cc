@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "router/packet/ethernet.h"
 #include "router/packet/icmp.h"
 #include "router/packet/ip_fragment.h"
 #include "router/packet/tcp_mss.h"
@@ -15,23 +16,36 @@ namespace {
 constexpr std::size_t kTrainAlignment = 64;
 constexpr std::size_t kEthernetHeader = 14;
 
-// A WireGuard message from our port to the endpoint of the peer that it would go to: our own datagram, which the host's
-// routes sent back into the tunnel.
-bool is_own_datagram(const ForwardingTables& tables, std::span<const std::uint8_t> packet, const IpPacketInfo& info,
-                     const wireguard::PeerData& peer) {
+// A WireGuard message from our port to the endpoint of a peer: our own datagram, which the host's routes sent back into
+// the tunnel. Of any peer: where two endpoints lie in each other's allowed-IPs, a datagram would go to and fro and grow.
+// Each packet that looks like one costs a look at every peer; other traffic costs nothing.
+bool is_own_datagram(const ForwardingTables& tables, std::span<const std::uint8_t> packet, const IpPacketInfo& info) {
   if (info.protocol != kProtocolUdp || tables.listen_port == 0 || info.total_size < info.header_size + 12U) return false;
   const std::uint8_t* udp = packet.data() + info.header_size;
   if (load_be16(udp) != tables.listen_port) return false;
   const std::uint32_t type = load_le32(udp + 8);
   if (type < 1 || type > 4) return false;
-  const Endpoint remote = peer.route().remote;
-  return load_be16(udp + 2) == remote.port && destination(packet, info) == remote.address;
+  const Endpoint to{destination(packet, info), load_be16(udp + 2)};
+  for (std::uint32_t i = 0; i < tables.peers.size(); ++i) {
+    const PeerEntry* peer = tables.peer(PeerId{i});
+    if (peer == nullptr) continue;
+    const Endpoint remote = peer->shared->route().remote;
+    if (remote.port == to.port && remote.address == to.address) return true;
+  }
+  return false;
 }
 
 void count_sent(const TunnelEntry* tunnel, std::size_t packets, std::size_t bytes) {
   if (tunnel == nullptr) return;
   tunnel->traffic.tx_packets.fetch_add(packets, std::memory_order_relaxed);
   tunnel->traffic.tx_bytes.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+// Of the IP packet in an Ethernet frame; 0 where there is none.
+std::uint8_t ds_field_in(std::span<const std::uint8_t> frame) {
+  IpPacketInfo info;
+  const std::size_t offset = ip_offset(frame);
+  return offset != 0 && parse_ip(frame.subspan(offset), info) ? info.ds_field : std::uint8_t{0};
 }
 
 bool is_syn(std::span<const std::uint8_t> packet, const IpPacketInfo& info) {
@@ -87,7 +101,7 @@ void Outbound::packet(const PeerEntry& peer, std::span<const std::uint8_t> packe
   target.now = now;
   if (!parse_ip(packet, target.info)) return drops_.count(DropReason::kInternal);
   target.inner_mtu = peer.shared->inner_mtu.load(std::memory_order_relaxed);
-  target.ds_field = ecn_encapsulate(target.info.ds_field);
+  target.ds_field = outer_ds_field(target.info.ds_field, peer.copy_dscp);
   resolve_session(target, now);
   emit(target, packet.size(), now, [&](std::uint8_t* out) { std::memcpy(out, packet.data(), packet.size()); });
 }
@@ -115,11 +129,12 @@ bool Outbound::find_target(const ForwardingTables& tables, const AllowedIpsRoot&
   const std::size_t encapsulation = target.tunnel == nullptr ? 0 : target.tunnel->encapsulation.header_size();
   target.payload_mtu = pmtu::less(Mtu{target.inner_mtu}, static_cast<std::uint32_t>(encapsulation));
   if (ethernet) {
+    target.ds_field = outer_ds_field(ds_field_in(target.packet), target.peer->copy_dscp);
     target.packet = {};
     return true;
   }
-  target.ds_field = ecn_encapsulate(target.info.ds_field);
-  if (is_own_datagram(tables, target.packet, target.info, *target.peer->shared)) {
+  target.ds_field = outer_ds_field(target.info.ds_field, target.peer->copy_dscp);
+  if (is_own_datagram(tables, target.packet, target.info)) {
     return drops_.count(DropReason::kInnerLoop), false;
   }
   return true;
@@ -235,7 +250,7 @@ void Outbound::emit(Target& target, std::size_t size, TimePoint now, Writer&& wr
 void Outbound::stage(Target& target, std::span<const std::uint8_t> packet, TimePoint now) {
   wireguard::PeerData& peer = *target.peer->shared;
   std::size_t dropped = 0;
-  if (peer.stage(packet, dropped)) {
+  if (peer.stage(packet, dropped, target.ds_field)) {
     if (dropped != 0) drops_.count(DropReason::kStagedFull, dropped);
     if (peer.request(wireguard::Attention::kStaged)) sink_.attention(peer.id);
     return;

@@ -63,6 +63,7 @@ struct PeerEntry {
   bool strict = true;
   PrefixSet sources;
   bool clamp_mss = false;
+  bool copy_dscp = false;  // into the outer headers; else their DSCP is 0
   // Where ICMP errors about this peer's packets come from: a TUN drops what claims to be from our own address.
   std::optional<IpAddress> overlay_v4;
   std::optional<IpAddress> overlay_v6;

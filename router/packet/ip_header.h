@@ -77,6 +77,12 @@ constexpr std::uint8_t ecn_encapsulate(std::uint8_t inner_ds_field) {
   return inner_ds_field & kEcnMask;
 }
 
+// The DS field of a header that is put around a packet: ECN always follows the inner one, the DSCP is 0 unless it is to
+// be copied (RFC 2983 §3, the uniform model; what it was is kept inside either way).
+constexpr std::uint8_t outer_ds_field(std::uint8_t inner_ds_field, bool copy_dscp) {
+  return copy_dscp ? inner_ds_field : ecn_encapsulate(inner_ds_field);
+}
+
 // RFC 6040 §4.2, figure 4: the ECN bits of the packet that leaves a tunnel; nothing when it must be dropped.
 constexpr std::optional<std::uint8_t> ecn_decapsulate(std::uint8_t inner_ecn, std::uint8_t outer_ecn) {
   inner_ecn &= kEcnMask;

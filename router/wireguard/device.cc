@@ -162,7 +162,7 @@ void Device::begin_sending(Peer& peer, Session& session, Now now) {
   for (;;) {
     const auto staged = peer.shared->take_staged_or_publish(&session);
     if (staged.empty()) break;
-    for (const auto& packet : staged) seal_and_send(peer, session, packet, 0, now);
+    for (const auto& packet : staged) seal_and_send(peer, session, packet.bytes, packet.ds_field, now);
     peer.shared->data_sent(now.boot);
     sent = true;
   }

@@ -26,6 +26,12 @@ struct Route {
   friend bool operator==(const Route&, const Route&) = default;
 };
 
+// A packet that waits for a session, with the DS field that its outer header will have.
+struct StagedPacket {
+  std::vector<std::uint8_t> bytes;
+  std::uint8_t ds_field = 0;
+};
+
 // Why a worker wants the protocol thread to look at a peer. Bits.
 enum class Attention : std::uint32_t { kHandshake = 1, kConfirmed = 2, kStaged = 4, kRoamed = 8 };
 
@@ -112,7 +118,7 @@ struct alignas(64) PeerData {
 
   // Packets that wait for a session: the newest 128. Returns how many old ones fell out.
   // With a current session it refuses (returns false) and the caller sends right away, so that order is kept.
-  bool stage(std::span<const std::uint8_t> packet, std::size_t& dropped) {
+  bool stage(std::span<const std::uint8_t> packet, std::size_t& dropped, std::uint8_t ds_field = 0) {
     std::lock_guard guard(staged_mutex_);
     dropped = 0;
     if (current.load(std::memory_order_acquire) != nullptr) return false;
@@ -120,11 +126,11 @@ struct alignas(64) PeerData {
       staged_.pop_front();
       dropped = 1;
     }
-    staged_.emplace_back(packet.begin(), packet.end());
+    staged_.push_back({{packet.begin(), packet.end()}, ds_field});
     return true;
   }
   // Takes what is staged; when nothing is, publishes `session` for sending under the same lock and returns empty.
-  std::deque<std::vector<std::uint8_t>> take_staged_or_publish(Session* session) {
+  std::deque<StagedPacket> take_staged_or_publish(Session* session) {
     std::lock_guard guard(staged_mutex_);
     if (staged_.empty()) current.store(session, std::memory_order_seq_cst);
     return std::exchange(staged_, {});
@@ -146,7 +152,7 @@ struct alignas(64) PeerData {
   Route route_;
   std::atomic<bool> has_endpoint_{false};
   mutable std::mutex staged_mutex_;
-  std::deque<std::vector<std::uint8_t>> staged_;
+  std::deque<StagedPacket> staged_;
 };
 
 }  // namespace greywire::wireguard

@@ -97,7 +97,7 @@ TEST(PeerData, StagesTheNewest128InOrder) {
   Session session{peer, {}, 1, 2, true, at(0s)};
   const auto staged = peer.take_staged_or_publish(&session);
   ASSERT_EQ(staged.size(), 128U);
-  for (unsigned i = 0; i < 128; ++i) EXPECT_EQ(staged[i][0], 72 + i);
+  for (unsigned i = 0; i < 128; ++i) EXPECT_EQ(staged[i].bytes[0], 72 + i);
   EXPECT_EQ(peer.current.load(), nullptr) << "not before what waited is out";
   EXPECT_TRUE(peer.take_staged_or_publish(&session).empty());
   EXPECT_EQ(peer.current.load(), &session);
