@@ -52,6 +52,9 @@ std::optional<PeerId> Engine::find_peer(const PublicKey& key) {
 void Engine::set_inner_mtu(Mtu mtu) {
   protocol_->call([&](Protocol& p) { p.set_inner_mtu(mtu); });
 }
+void Engine::set_endpoints(PeerId peer, std::vector<Endpoint> candidates) {
+  protocol_->call([&](Protocol& p) { p.set_endpoints(peer, candidates); });
+}
 void Engine::initiate_all() {
   protocol_->call([](Protocol& p) { p.initiate_all(); });
 }

@@ -97,6 +97,8 @@ class Engine final : public wireguard::DeviceControl {
   std::optional<PeerId> find_peer(const PublicKey& key);
   // The largest inner packet for all peers, also those to come: the bare device follows its interface's MTU.
   void set_inner_mtu(Mtu mtu);
+  // Where a peer may be, the best first. They are tried when it does not answer where it is, or is nowhere yet.
+  void set_endpoints(PeerId peer, std::vector<Endpoint> candidates);
   // Handshakes with everybody who has an endpoint, now.
   void initiate_all();
   // Of all initiations so far: what to keep at an orderly end. Zero: there was none.

@@ -124,6 +124,7 @@ wireguard::DeviceStatus Engine::Protocol::status() {
     if (peer->shared->has_endpoint()) p.endpoint = peer->shared->route().remote;
     p.persistent_keepalive = peer->persistent_keepalive;
     p.last_handshake = peer->last_handshake;
+    p.handshake_pending = peer->handshake.initiation_pending;
     p.rx_bytes = peer->shared->rx_bytes.load(std::memory_order_relaxed);
     p.tx_bytes = peer->shared->tx_bytes.load(std::memory_order_relaxed);
     p.origin = peer->origin;
@@ -268,6 +269,10 @@ void Engine::Protocol::set_inner_mtu(Mtu mtu) {
     state.policy.inner_mtu = mtu;
     device_.find(id)->shared->inner_mtu.store(mtu.bytes, std::memory_order_relaxed);
   }
+}
+
+void Engine::Protocol::set_endpoints(PeerId id, const std::vector<Endpoint>& candidates) {
+  if (wireguard::Peer* peer = device_.find(id); peer != nullptr) device_.set_endpoints(*peer, candidates, now());
 }
 
 void Engine::Protocol::initiate_all() {

@@ -61,6 +61,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   Result<void> resume();
   std::optional<PeerId> find_peer(const PublicKey& key);
   void set_inner_mtu(Mtu mtu);
+  void set_endpoints(PeerId peer, const std::vector<Endpoint>& candidates);
   void initiate_all();
   wireguard::Timestamp greatest_timestamp() { return device_.timestamps().greatest(); }
   LinkId add_link(TunDevice device, const std::optional<TunnelOptions>& tunnel);

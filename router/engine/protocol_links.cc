@@ -133,6 +133,7 @@ void Engine::Protocol::advance_liveness(wireguard::Now at) {
     PeerState& state = peers_.at(id);
     const Liveness::Step step = state.liveness->advance(at.boot);
     if (step.changed && events_.liveness) events_.liveness(id, false);
+    if (step.changed) device_.doubt_endpoint(*device_.find(id), at);
     if (step.send_probe) send_probe(*device_.find(id), state, step.sequence, at);
     state.probe_at = state.liveness->next_deadline();
     probes_.emplace(state.probe_at, id);

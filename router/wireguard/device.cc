@@ -80,6 +80,21 @@ void Device::set_endpoint(Peer& peer, const Endpoint& endpoint) {
   peer.shared->set_route(route);
 }
 
+void Device::set_endpoints(Peer& peer, const std::vector<Endpoint>& candidates, Now now) {
+  peer.race.set_candidates(candidates, now.boot);
+  if (!peer.shared->has_endpoint() && !candidates.empty()) {
+    set_endpoint(peer, candidates.front());
+    if (peer.shared->has_staged()) start_handshake(peer, now, false);
+  }
+  reschedule(peer, now.boot);
+}
+
+void Device::doubt_endpoint(Peer& peer, Now now) {
+  peer.endpoint_doubted = true;
+  start_handshake(peer, now, false);
+  reschedule(peer, now.boot);
+}
+
 void Device::forget_source(const IpAddress& local) {
   for (auto& [id, peer] : peers_) {
     const Route route = peer->shared->route();
@@ -193,6 +208,7 @@ Session& Device::install(Peer& peer, const Established& established, bool initia
   index_table_.publish(&session);
   peer.erase_keys_at = now.boot + kEraseKeysAfter;
   peer.last_minute_handshake = false;
+  peer.endpoint_doubted = false;
   return session;
 }
 
@@ -227,6 +243,7 @@ void Device::erase_keys(Peer& peer) {
 
 void Device::forget_initiation(Peer& peer) {
   if (peer.handshake.initiation_pending) index_table_.free(peer.handshake.local_index);
+  peer.race.end();
   peer.handshake.forget_initiation();
 }
 

@@ -63,6 +63,11 @@ class Device {
   void set_preshared_key(Peer& peer, const PresharedKey& key) { peer.handshake.preshared_key = key; }
   void set_endpoint(Peer& peer, const Endpoint& endpoint);
   void set_persistent_keepalive(Peer& peer, std::uint16_t seconds, Now now);
+  // Where the peer may be, the best first. Its endpoint stays as it is while there is one; handshakes that it does not
+  // answer try the others (EndpointRace).
+  void set_endpoints(Peer& peer, const std::vector<Endpoint>& candidates, Now now);
+  // The peer does not answer under its endpoint: a handshake now, over all candidates.
+  void doubt_endpoint(Peer& peer, Now now);
   // An address of ours is gone: no peer answers from it any more, routing chooses until the next packet comes in.
   void forget_source(const IpAddress& local);
 
@@ -96,11 +101,12 @@ class Device {
   void reschedule(Peer& peer, TimePoint now);
   void receive_initiation(std::span<const std::uint8_t> datagram, const Route& from, Now now);
   void receive_response(std::span<const std::uint8_t> datagram, const Route& from, Now now);
-  void receive_cookie_reply(std::span<const std::uint8_t> datagram, Now now);
+  void receive_cookie_reply(std::span<const std::uint8_t> datagram, const Route& from, Now now);
   bool admit_under_load(std::span<const std::uint8_t> datagram, const Route& from, Now now);
 
   void start_handshake(Peer& peer, Now now, bool retry);
   void send_initiation(Peer& peer, Now now);
+  void send_initiation_to(Peer& peer, const Endpoint& remote, Now now);
   void handshake_complete(Peer& peer, Now now);
   void advance_peer(Peer& peer, Now now);
   void give_up(Peer& peer, Now now);

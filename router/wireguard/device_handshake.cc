@@ -22,7 +22,7 @@ void Device::receive_handshake(std::span<const std::uint8_t> datagram, const Rou
   if (word < 1 || word > 3) return drops_.count(DropReason::kBadType);
   const auto type = static_cast<MessageType>(word);
   if (datagram.size() != expected_size(type)) return drops_.count(DropReason::kBadLength);
-  if (type == MessageType::kCookieReply) return receive_cookie_reply(datagram, now);
+  if (type == MessageType::kCookieReply) return receive_cookie_reply(datagram, from, now);
 
   if (!cookie_checker_.mac1_valid(datagram)) return drops_.count(DropReason::kBadMac1);
   if (under_load) under_load_until_ = now.boot + kUnderLoadLinger;
@@ -86,13 +86,14 @@ void Device::receive_response(std::span<const std::uint8_t> datagram, const Rout
   peer->shared->rx_bytes.fetch_add(datagram.size(), std::memory_order_relaxed);
   peer->shared->roam(from);
   peer->shared->any_received(now.boot);
+  peer->race.end();
   Session& session = install(*peer, *established, true, now);
   handshake_complete(*peer, now);
   begin_sending(*peer, session, now);
   reschedule(*peer, now.boot);
 }
 
-void Device::receive_cookie_reply(std::span<const std::uint8_t> datagram, Now now) {
+void Device::receive_cookie_reply(std::span<const std::uint8_t> datagram, const Route& from, Now now) {
   PeerId owner;
   if (!index_table_.owner_of(load_le32(datagram.data() + cookie_reply::kReceiver), owner)) {
     return drops_.count(DropReason::kUnknownIndex);
@@ -101,6 +102,7 @@ void Device::receive_cookie_reply(std::span<const std::uint8_t> datagram, Now no
   if (peer == nullptr || !peer->authenticator.consume_cookie_reply(datagram.first<kCookieReplySize>(), now.boot)) {
     return drops_.count(DropReason::kBadHandshake);
   }
+  peer->race.prefer(from.remote);
   peer->shared->rx_bytes.fetch_add(datagram.size(), std::memory_order_relaxed);
 }
 

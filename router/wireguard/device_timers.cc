@@ -62,7 +62,21 @@ void Device::send_initiation(Peer& peer, Now now) {
   peer.jitter = draw_jitter();
   peer.last_initiation_sent = now.boot;
   peer.retransmit_at = now.boot + kRekeyTimeout + peer.jitter;
-  send_handshake_message(peer, message, now);
+  peer.authenticator.add_macs(message, now.boot);
+  peer.initiation = message;
+  // Rekeying a session that works is between the two ends of it; who is not heard any more may be elsewhere.
+  const auto heard = PeerData::time_of(peer.shared->last_received.load(std::memory_order_relaxed));
+  const bool working = peer.current && !peer.current->expired(now.boot) && !peer.endpoint_doubted &&
+                       now.boot - heard < kKeepaliveTimeout + kRekeyTimeout;
+  send_initiation_to(peer, peer.race.begin(peer.shared->route().remote, working, peer.attempts, now.boot), now);
+}
+
+void Device::send_initiation_to(Peer& peer, const Endpoint& remote, Now now) {
+  Route route = peer.shared->route();
+  if (route.remote != remote) route = Route{remote, {}, 0, false};
+  peer.shared->tx_bytes.fetch_add(peer.initiation.size(), std::memory_order_relaxed);
+  peer.shared->any_sent(now.boot);
+  outbox_.send(route, peer.initiation, kHandshakeDsField);
 }
 
 void Device::handshake_complete(Peer& peer, Now now) {
@@ -87,6 +101,7 @@ void Device::advance(Now now) {
 void Device::advance_peer(Peer& peer, Now now) {
   PeerData& shared = *peer.shared;
   if (peer.erase_keys_at <= now.boot) erase_keys(peer);
+  if (peer.race.next_at() <= now.boot) send_initiation_to(peer, peer.race.take_next(now.boot), now);
   if (peer.retransmit_at <= now.boot) {
     peer.retransmit_at = kNever;
     if (peer.attempts > kMaxHandshakeAttempts) {

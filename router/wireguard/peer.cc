@@ -14,7 +14,7 @@ constexpr Duration kStampInterval = 5s;
 }  // namespace
 
 TimePoint Peer::next_deadline(TimePoint now) const {
-  TimePoint at = std::min({retransmit_at, erase_keys_at, keepalive_at});
+  TimePoint at = std::min({retransmit_at, erase_keys_at, keepalive_at, race.next_at()});
   if (has_session()) at = std::min(at, now + kStampInterval);
   const auto owed = shared->keepalive_owed_since.load(std::memory_order_relaxed);
   const auto unanswered = shared->unanswered_since.load(std::memory_order_relaxed);

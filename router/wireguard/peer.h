@@ -1,6 +1,7 @@
 // A WireGuard peer as the protocol thread owns it: handshakes, sessions, timers. Workers see only its PeerData.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "router/base/time.h"
 #include "router/crypto/key_memory.h"
 #include "router/wireguard/cookie.h"
+#include "router/wireguard/endpoint_race.h"
 #include "router/wireguard/noise.h"
 #include "router/wireguard/peer_data.h"
 #include "router/wireguard/session.h"
@@ -27,6 +29,11 @@ struct Peer {
 
   HandshakeState handshake;
   MessageAuthenticator authenticator;
+
+  // The initiation that waits for its response, with its MACs, and where else it goes meanwhile.
+  EndpointRace race;
+  std::array<std::uint8_t, kInitiationSize> initiation{};
+  bool endpoint_doubted = false;  // until a handshake completes: every candidate is tried in the first attempt
 
   // The three of the whitepaper's §6: `next` is a responder's session that waits for its first packet.
   SessionPtr previous;
