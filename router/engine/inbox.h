@@ -28,6 +28,7 @@ struct HandshakeDatagram {
 class Inbox {
  public:
   static constexpr std::size_t kMaxHandshakes = 4096;
+  static constexpr std::size_t kMaxAnswers = 1024;
   static constexpr std::size_t kUnderLoad = 512;  // handshakes waiting
   static constexpr std::size_t kMaxProbeReplies = 4096;
   static constexpr std::size_t kMaxUnknownSessions = 16;
@@ -35,6 +36,8 @@ class Inbox {
   struct Contents {
     std::vector<std::function<void()>> calls;
     std::vector<HandshakeDatagram> handshakes;
+    // Responses and cookie replies: a flood of initiations does not stand in their way.
+    std::vector<HandshakeDatagram> answers;
     std::vector<PeerId> attention;
     std::vector<ProbeReply> probe_replies;
     std::vector<Endpoint> unknown_sessions;
@@ -50,12 +53,15 @@ class Inbox {
   void call(std::function<void()> fn) {
     with([&](Contents& c) { c.calls.push_back(std::move(fn)); });
   }
+  // `datagram` begins with a message type. False when the queue is full.
   bool handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) {
     bool taken = false;
     with([&](Contents& c) {
-      if (c.handshakes.size() >= kMaxHandshakes) return;
+      const bool initiation = datagram[0] == static_cast<std::uint8_t>(wireguard::MessageType::kInitiation);
+      auto& queue = initiation ? c.handshakes : c.answers;
+      if (queue.size() >= (initiation ? kMaxHandshakes : kMaxAnswers)) return;
       taken = true;
-      HandshakeDatagram& message = c.handshakes.emplace_back();
+      HandshakeDatagram& message = queue.emplace_back();
       // Longer than any handshake message is wrong whatever it holds; its size says so.
       message.size = static_cast<std::uint16_t>(std::min(datagram.size(), message.bytes.size()));
       if (datagram.size() > message.bytes.size()) message.size = wireguard::kMinTransportSize;

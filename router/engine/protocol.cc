@@ -34,6 +34,7 @@ Engine::Protocol::Protocol(const EngineOptions& options, EngineEvents events)
   published_.routes = &routes_.root();
   published_.index = &device_.index_table();
   published_.probe_nonce = random_nonce(random_);
+  publish_mac1();
   publish();
   const unsigned count = options.workers != 0 ? options.workers : default_workers();
   for (unsigned i = 0; i < count; ++i) {
@@ -52,6 +53,7 @@ Engine::Protocol::~Protocol() {
   thread_.join();
   for (auto& worker : workers_) worker->stop();
   delete published_.tables.exchange(nullptr);
+  delete published_.mac1.exchange(nullptr);
 }
 
 wireguard::Now Engine::Protocol::now() { return {boot_now(), wall_now()}; }
@@ -84,6 +86,7 @@ void Engine::Protocol::wait() {
 void Engine::Protocol::take_in() {
   inbox_.calls.clear();
   inbox_.handshakes.clear();
+  inbox_.answers.clear();
   inbox_.attention.clear();
   inbox_.probe_replies.clear();
   inbox_.unknown_sessions.clear();
@@ -93,6 +96,9 @@ void Engine::Protocol::take_in() {
   for (const ProbeReply& reply : inbox_.probe_replies) probe_answered(reply, boot_now());
   for (const Endpoint& from : inbox_.unknown_sessions) device_.unknown_session_used(from, now());
   const bool under_load = inbox_.handshakes.size() >= Inbox::kUnderLoad;
+  for (const HandshakeDatagram& message : inbox_.answers) {
+    device_.receive_handshake(message.span(), message.from, under_load, now());
+  }
   for (const HandshakeDatagram& message : inbox_.handshakes) {
     device_.receive_handshake(message.span(), message.from, under_load, now());
   }
@@ -116,6 +122,7 @@ wireguard::DeviceStatus Engine::Protocol::status() {
   out.public_key = device_.identity().public_key;
   out.listen_port = port_;
   out.fwmark = fwmark_;
+  out.peers.reserve(device_.peers().size());  // also so that growing copies no keys about
   for (const auto& [id, peer] : device_.peers()) {
     wireguard::PeerStatus& p = out.peers.emplace_back();
     p.id = id;
@@ -139,6 +146,7 @@ wireguard::DeviceStatus Engine::Protocol::status() {
 
 int Engine::Protocol::set_private_key(const PrivateKey& key) {
   device_.set_private_key(key);
+  publish_mac1();
   if (const auto* self = device_.find(device_.identity().public_key); self != nullptr) drop_peer(self->id);
   return 0;
 }
@@ -196,6 +204,8 @@ void Engine::Protocol::drop_peer(PeerId id) {
   book_.flush();
   if (const auto it = peers_.find(id); it != peers_.end()) {
     probes_.erase({it->second.probe_at, id});
+    for (const IpAddress& address : it->second.policy.overlay) disown(address, id);
+    tables_.peers[id.value] = nullptr;
     peers_.erase(it);
   }
   publish();
@@ -225,6 +235,7 @@ Result<void> Engine::Protocol::listen(std::uint16_t port) {
   };
   if (auto ok = copy(sockets->v4, send_v4_); !ok) return ok;
   if (auto ok = copy(sockets->v6, send_v6_); !ok) return ok;
+  workers_.front()->set_handshake_sockets(std::move(sockets->handshakes_v4), std::move(sockets->handshakes_v6));
   for (unsigned i = 0; i < worker_count(); ++i) {
     std::optional<UdpSocket> v4, v6;
     if (i < sockets->v4.size()) v4.emplace(std::move(sockets->v4[i]));
@@ -242,6 +253,7 @@ void Engine::Protocol::suspend() {
   device_.stop();
   send_v4_.reset();
   send_v6_.reset();
+  workers_.front()->set_handshake_sockets({}, {});
   for (auto& worker : workers_) worker->set_sockets({}, {});
 }
 

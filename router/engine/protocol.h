@@ -79,7 +79,6 @@ class Engine::Protocol final : private wireguard::Outbox {
     PeerPolicy policy;
     std::optional<Liveness> liveness;
     TimePoint probe_at = kNever;
-    std::shared_ptr<const PeerEntry> entry;
     std::shared_ptr<PeerReassembly> reassembly;
   };
   struct LinkState {
@@ -99,7 +98,9 @@ class Engine::Protocol final : private wireguard::Outbox {
   void probe_answered(const ProbeReply& reply, TimePoint now);
   void drop_peer(PeerId id);
   void rebuild_entry(PeerId id);
+  void disown(const IpAddress& address, PeerId owner);
   void publish();
+  void publish_mac1();
   static wireguard::Now now();
 
   const AeadProvider provider_;
@@ -122,6 +123,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   std::map<LinkId, LinkState> links_;
   std::uint32_t next_link_ = 1;
   std::vector<IpAddress> own_overlay_;
+  ForwardingTables tables_;  // as published last, but for links and what else publish() fills in
   Inbox::Contents inbox_;
 
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -51,7 +51,9 @@ Result<void> Engine::Protocol::set_carrier(LinkId link, bool on) {
 }
 
 void Engine::Protocol::set_own_overlay(std::vector<IpAddress> addresses) {
+  for (const IpAddress& address : own_overlay_) disown(address, kOurselves);
   own_overlay_ = std::move(addresses);
+  for (const IpAddress& address : own_overlay_) tables_.overlay_owners[address] = kOurselves;
   publish();
 }
 
@@ -69,7 +71,12 @@ void Engine::Protocol::set_peer_policy(PeerId id, PeerPolicy policy) {
   } else {
     state.liveness.reset();
   }
+  for (const IpAddress& address : state.policy.overlay) disown(address, id);
   state.policy = std::move(policy);
+  for (const IpAddress& address : state.policy.overlay) {
+    const PeerId* owner = tables_.overlay_owners.find(address);
+    if (owner == nullptr || *owner != kOurselves) tables_.overlay_owners[address] = id;
+  }
   rebuild_entry(id);
   publish();
 }
@@ -94,24 +101,30 @@ void Engine::Protocol::rebuild_entry(PeerId id) {
   }
   if (!entry->tunnels.empty() && !state.reassembly) state.reassembly = std::make_shared<PeerReassembly>();
   entry->reassembly = state.reassembly;
-  state.entry = std::move(entry);
+  tables_.peers[id.value] = std::move(entry);
+}
+
+void Engine::Protocol::disown(const IpAddress& address, PeerId owner) {
+  const PeerId* present = tables_.overlay_owners.find(address);
+  if (present != nullptr && *present == owner) tables_.overlay_owners.erase(address);
 }
 
 void Engine::Protocol::publish() {
-  auto tables = std::make_unique<ForwardingTables>();
+  tables_.links.clear();
   for (const auto& [link, state] : links_) {
-    if (tables->links.size() <= link.value) tables->links.resize(link.value + 1);
-    tables->links[link.value] = {true, state.tunnel};
+    if (tables_.links.size() <= link.value) tables_.links.resize(link.value + 1);
+    tables_.links[link.value] = {true, state.tunnel};
   }
-  if (!peers_.empty()) tables->peers.resize(peers_.rbegin()->first.value + 1);
-  for (const auto& [id, state] : peers_) {
-    tables->peers[id.value] = state.entry;
-    for (const IpAddress& address : state.policy.overlay) tables->overlay_owners[address] = id;
-  }
-  for (const IpAddress& address : own_overlay_) tables->overlay_owners[address] = kOurselves;
-  tables->own_overlay = own_overlay_;
-  tables->listen_port = port_;
+  tables_.own_overlay = own_overlay_;
+  tables_.listen_port = port_;
+  auto tables = std::make_unique<ForwardingTables>(tables_);
   const ForwardingTables* old = published_.tables.exchange(tables.release(), std::memory_order_seq_cst);
+  if (old != nullptr) published_.domain.retire([old] { delete old; });
+}
+
+void Engine::Protocol::publish_mac1() {
+  const auto* fresh = new wireguard::Mac1Checker(device_.identity().public_key);
+  const wireguard::Mac1Checker* old = published_.mac1.exchange(fresh, std::memory_order_seq_cst);
   if (old != nullptr) published_.domain.retire([old] { delete old; });
 }
 

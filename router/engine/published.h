@@ -7,6 +7,7 @@
 #include "router/base/quiescence.h"
 #include "router/engine/inbox.h"
 #include "router/forwarder/tables.h"
+#include "router/wireguard/cookie.h"
 #include "router/wireguard/index_table.h"
 
 namespace greywire::engine {
@@ -16,6 +17,8 @@ struct Published {
   std::atomic<const ForwardingTables*> tables{nullptr};
   const std::atomic<const AllowedIpsRoot*>* routes = nullptr;
   const wireguard::IndexTable* index = nullptr;
+  // For the device's own key. Workers drop what was made for another one before it reaches the inbox.
+  std::atomic<const wireguard::Mac1Checker*> mac1{nullptr};
   Inbox inbox;
   std::uint64_t probe_nonce = 0;
 };

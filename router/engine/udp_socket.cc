@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "router/engine/udp_send_state.h"
@@ -21,6 +23,7 @@ namespace {
 constexpr unsigned kOldMaxSegments = 64;  // UDP_MAX_SEGMENTS before Linux 6.9
 constexpr unsigned kNewMaxSegments = 128;
 constexpr int kPairTries = 100;  // to find a port that is free in both families
+constexpr int kHandshakeBuffer = 2 << 20;  // some 5,000 handshake messages
 
 int native(Family family) {
   return family == Family::kV4 ? AF_INET : AF_INET6;
@@ -95,6 +98,18 @@ UdpSocket& UdpSocket::operator=(UdpSocket&& other) noexcept {
 UdpSocket::~UdpSocket() {
   if (fd_ >= 0) ::close(fd_);
 }
+
+namespace {
+
+// The group's last socket becomes the one for handshake messages, where the kernel can steer.
+std::optional<UdpSocket> take_steered(std::vector<UdpSocket>& group) {
+  UdpSocket last = std::move(group.back());
+  group.pop_back();
+  if (!last.steer_handshakes_here(static_cast<unsigned>(group.size()), kHandshakeBuffer)) return {};
+  return last;
+}
+
+}  // namespace
 
 bool UdpSocket::set_flag(int level, int name, int value) {
   return ::setsockopt(fd_, level, name, &value, sizeof value) == 0;
@@ -216,16 +231,33 @@ Result<std::vector<UdpSocket>> UdpSocket::open_group(Family family, std::uint16_
   return group;
 }
 
+bool UdpSocket::steer_handshakes_here(unsigned workers, int buffer_bytes) {
+  // Byte 0 of the payload is the message type, byte 4 the low one of the receiver index. A payload that is shorter ends
+  // the program with 0, the first socket. Selection by hash, as GRO looks sockets up, does no harm.
+  constexpr std::uint32_t kTransportData = 4;
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kTransportData, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, workers),           BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 4),
+      BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers), BPF_STMT(BPF_RET | BPF_A, 0),
+  };
+  const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+  if (::setsockopt(fd_, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof filter) != 0) return false;
+  set_buffer(fd_, SO_RCVBUFFORCE, SO_RCVBUF, buffer_bytes);
+  return true;
+}
+
 Result<UnderlaySockets> open_underlay(std::uint16_t port, unsigned count, const UdpSocketOptions& options) {
   for (int tries = 1;; ++tries) {
-    auto v4 = UdpSocket::open_group(Family::kV4, port, count, options);
+    auto v4 = UdpSocket::open_group(Family::kV4, port, count + 1, options);
     if (!v4) return v4.error();
     UnderlaySockets sockets;
     sockets.port = v4->front().port();
     sockets.v4 = std::move(*v4);
-    auto v6 = UdpSocket::open_group(Family::kV6, sockets.port, count, options);
+    sockets.handshakes_v4 = take_steered(sockets.v4);
+    auto v6 = UdpSocket::open_group(Family::kV6, sockets.port, count + 1, options);
     if (v6) {
       sockets.v6 = std::move(*v6);
+      sockets.handshakes_v6 = take_steered(sockets.v6);
       return sockets;
     }
     if (v6.error().code == EAFNOSUPPORT) return sockets;

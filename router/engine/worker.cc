@@ -18,6 +18,8 @@ namespace {
 constexpr std::uint64_t kMailbox = ~std::uint64_t{0};
 constexpr std::uint64_t kSocketV4 = kMailbox - 1;
 constexpr std::uint64_t kSocketV6 = kMailbox - 2;
+constexpr std::uint64_t kHandshakesV4 = kMailbox - 3;
+constexpr std::uint64_t kHandshakesV6 = kMailbox - 4;
 
 constexpr std::size_t kHeadroom = 64;
 
@@ -115,16 +117,24 @@ void Worker::remove_link(LinkId link) {
 
 void Worker::set_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6) {
   execute([&] {
-    const auto replace = [this](std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what) {
-      if (old) unwatch(old->fd());
-      old.reset();
-      if (!fresh) return;
-      old.emplace(std::move(*fresh));
-      watch(old->fd(), what);
-    };
     replace(v4_, v4, kSocketV4);
     replace(v6_, v6, kSocketV6);
   });
+}
+
+void Worker::set_handshake_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6) {
+  execute([&] {
+    replace(handshakes_v4_, v4, kHandshakesV4);
+    replace(handshakes_v6_, v6, kHandshakesV6);
+  });
+}
+
+void Worker::replace(std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what) {
+  if (old) unwatch(old->fd());
+  old.reset();
+  if (!fresh) return;
+  old.emplace(std::move(*fresh));
+  watch(old->fd(), what);
 }
 
 Result<void> Worker::set_mark(std::uint32_t fwmark) {
@@ -156,9 +166,13 @@ void Worker::round(const epoll_event* events, int count) {
     if (what == kMailbox) {
       do_calls();
     } else if (what == kSocketV4) {
-      if (v4_) receive(*v4_);
+      if (v4_) receive(*v4_, kReceiveRounds);
     } else if (what == kSocketV6) {
-      if (v6_) receive(*v6_);
+      if (v6_) receive(*v6_, kReceiveRounds);
+    } else if (what == kHandshakesV4) {
+      if (handshakes_v4_) receive(*handshakes_v4_, kHandshakeRounds);
+    } else if (what == kHandshakesV6) {
+      if (handshakes_v6_) receive(*handshakes_v6_, kHandshakeRounds);
     } else {
       const LinkId link{static_cast<std::uint32_t>(what)};
       const auto it = links_.find(link);
@@ -168,8 +182,8 @@ void Worker::round(const epoll_event* events, int count) {
   }
 }
 
-void Worker::receive(UdpSocket& socket) {
-  for (unsigned n = 0; n < kReceiveRounds; ++n) {
+void Worker::receive(UdpSocket& socket, unsigned rounds) {
+  for (unsigned n = 0; n < rounds; ++n) {
     const int messages = socket.receive(batch_);
     if (messages < 0) {
       drops_.count(DropReason::kSocketError);
@@ -208,6 +222,17 @@ void Worker::read_link(LinkId link, TunDevice& device) {
     if (outbound_.nearly_full()) outbound_.flush(now);
   }
   outbound_.flush(now);
+}
+
+bool Worker::handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) {
+  // Cheaper than the queue, and the whole cost of a flood that was not made for our key. Lengths and the macs of cookie
+  // replies are the device's to judge.
+  const bool has_mac1 = datagram.size() == wireguard::kInitiationSize || datagram.size() == wireguard::kResponseSize;
+  if (has_mac1 && !published_.mac1.load(std::memory_order_seq_cst)->valid(datagram)) {
+    drops_.count(DropReason::kBadMac1);
+    return true;
+  }
+  return published_.inbox.handshake(datagram, from);
 }
 
 bool Worker::write(LinkId link, const MergedFrame& frame) {

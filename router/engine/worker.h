@@ -32,12 +32,14 @@ class Worker final : private ForwarderSink {
   void start();
   void stop();  // joins; the devices and sockets stay until destruction
 
-  // The next four may be called from any other thread, and return once the worker has done it. Before start() and
+  // The next five may be called from any other thread, and return once the worker has done it. Before start() and
   // after stop() they act at once.
   void add_link(LinkId link, std::shared_ptr<TunDevice> device);
   void remove_link(LinkId link);
   // Replaces the sockets; the old ones are closed. An empty optional closes.
   void set_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6);
+  // Those to which handshake messages are steered (UnderlaySockets). They get their turn after each round of data.
+  void set_handshake_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6);
   Result<void> set_mark(std::uint32_t fwmark);
 
   const DropCounters& drops() const { return drops_; }
@@ -45,20 +47,20 @@ class Worker final : private ForwarderSink {
  private:
   static constexpr unsigned kReceiveRounds = 4;  // batches before the other side gets its turn
   static constexpr unsigned kFrameRounds = 64;
+  static constexpr unsigned kHandshakeRounds = 1;
 
   // ForwarderSink
   void send(std::span<const SealedTrain> trains) override;
   bool write(LinkId link, const MergedFrame& frame) override;
   void attention(PeerId peer) override { published_.inbox.attention(peer); }
-  bool handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) override {
-    return published_.inbox.handshake(datagram, from);
-  }
+  bool handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) override;
   void unknown_session(const Endpoint& from) override { published_.inbox.unknown_session(from); }
   void probe_reply(const ProbeReply& reply) override { published_.inbox.probe_reply(reply); }
 
   void run();
   void round(const epoll_event* events, int count);
-  void receive(UdpSocket& socket);
+  void receive(UdpSocket& socket, unsigned rounds);
+  void replace(std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what);
   void read_link(LinkId link, TunDevice& device);
   void send_family(UdpSocket* socket, std::span<const SendTrain> trains, std::span<wireguard::PeerData* const> peers);
   void watch(int fd, std::uint64_t what);
@@ -82,6 +84,8 @@ class Worker final : private ForwarderSink {
   std::map<LinkId, std::shared_ptr<TunDevice>> links_;
   std::optional<UdpSocket> v4_;
   std::optional<UdpSocket> v6_;
+  std::optional<UdpSocket> handshakes_v4_;
+  std::optional<UdpSocket> handshakes_v6_;
   std::vector<SendTrain> send_v4_, send_v6_;
   std::vector<wireguard::PeerData*> peers_v4_, peers_v6_;
 

@@ -194,9 +194,8 @@ bool Inbound::source_allowed(const PeerEntry& peer, const std::uint8_t* source, 
   } else {
     const IpAddress address = family == Family::kV4 ? IpAddress::v4(std::span<const std::uint8_t, 4>(source, 4))
                                                     : IpAddress::v6(std::span<const std::uint8_t, 16>(source, 16));
-    const auto owner = tables_->overlay_owners.find(address);
-    const bool owned = owner != tables_->overlay_owners.end();
-    if (owned ? owner->second != peer.shared->id : !set.contains(source, family)) return false;
+    const PeerId* owner = tables_->overlay_owners.find(address);
+    if (owner != nullptr ? *owner != peer.shared->id : !set.contains(source, family)) return false;
   }
   passed_peer_ = &peer;
   passed_set_ = &set;

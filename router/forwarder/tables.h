@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "router/allowed_ips/prefix_set.h"
 #include "router/base/ids.h"
 #include "router/base/ip_address.h"
 #include "router/base/spin_lock.h"
+#include "router/forwarder/shared_parts.h"
 #include "router/gre/tunnel.h"
 #include "router/packet/ip_reassembly.h"
 #include "router/wireguard/peer_data.h"
@@ -78,12 +78,15 @@ struct LinkEntry {
 
 struct ForwardingTables {
   std::vector<LinkEntry> links;                          // by LinkId
-  std::vector<std::shared_ptr<const PeerEntry>> peers;   // by PeerId; null where there is none
-  std::unordered_map<IpAddress, PeerId> overlay_owners;  // each peer's overlay addresses
+  SharedVector<std::shared_ptr<const PeerEntry>> peers;  // by PeerId; null where there is none
+  SharedMap<IpAddress, PeerId> overlay_owners;           // each peer's overlay addresses
   std::vector<IpAddress> own_overlay;                    // ours: probes to them are answered by the engine
   std::uint16_t listen_port = 0;                         // to know our own outer datagrams
 
-  const PeerEntry* peer(PeerId id) const { return id.value < peers.size() ? peers[id.value].get() : nullptr; }
+  const PeerEntry* peer(PeerId id) const {
+    const auto* entry = peers.find(id.value);
+    return entry == nullptr ? nullptr : entry->get();
+  }
 };
 
 }  // namespace greywire

@@ -60,14 +60,16 @@ bool MessageAuthenticator::consume_cookie_reply(std::span<const std::uint8_t, kC
   return true;
 }
 
-void CookieChecker::set_own_key(const PublicKey& own) {
-  mac1_key_ = labelled_key(kLabelMac1, own);
-  cookie_key_ = labelled_key(kLabelCookie, own);
+Mac1Checker::Mac1Checker(const PublicKey& own) : key_(labelled_key(kLabelMac1, own)) {}
+
+bool Mac1Checker::valid(std::span<const std::uint8_t> message) const {
+  const Mac expected = mac1_of(key_, message);
+  return constant_time_equal(expected, message.subspan(mac1_offset(message.size()), kMacSize));
 }
 
-bool CookieChecker::mac1_valid(std::span<const std::uint8_t> message) const {
-  const Mac expected = mac1_of(mac1_key_, message);
-  return constant_time_equal(expected, message.subspan(mac1_offset(message.size()), kMacSize));
+void CookieChecker::set_own_key(const PublicKey& own) {
+  mac1_ = Mac1Checker(own);
+  cookie_key_ = labelled_key(kLabelCookie, own);
 }
 
 bool CookieChecker::mac2_valid(std::span<const std::uint8_t> message, const Endpoint& source, TimePoint now,

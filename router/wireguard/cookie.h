@@ -32,10 +32,21 @@ class MessageAuthenticator {
   std::optional<TimePoint> cookie_received_;
 };
 
+// Whether a message was made for a key: public work, so any thread may do it, and nothing changes it.
+class Mac1Checker {
+ public:
+  Mac1Checker() = default;  // for no key at all
+  explicit Mac1Checker(const PublicKey& own);
+  bool valid(std::span<const std::uint8_t> message) const;  // at least both macs long
+
+ private:
+  Hash key_{};
+};
+
 class CookieChecker {
  public:
   void set_own_key(const PublicKey& own);
-  bool mac1_valid(std::span<const std::uint8_t> message) const;
+  bool mac1_valid(std::span<const std::uint8_t> message) const { return mac1_.valid(message); }
   // The cookie binds the source's address and port. Renews the secret every 120 s.
   bool mac2_valid(std::span<const std::uint8_t> message, const Endpoint& source, TimePoint now, RandomSource& random);
   // `sender_index` is that of the message which is answered.
@@ -45,7 +56,7 @@ class CookieChecker {
  private:
   Mac cookie_for(const Endpoint& source, TimePoint now, RandomSource& random);
 
-  Hash mac1_key_{};
+  Mac1Checker mac1_;
   Hash cookie_key_{};
   Hash secret_{};
   std::optional<TimePoint> secret_made_;

@@ -14,6 +14,8 @@ Device::Device(QuiescentDomain& domain, RandomSource& random, Aead& aead, Outbox
       outbox_(outbox),
       session_memory_(std::make_shared<KeyMemory>(sizeof(Session))),
       index_table_(domain),
+      identity_(session_memory_->make<Identity>()),
+      cookie_reply_limiter_(static_cast<std::uint64_t>(random.next_u32()) << 32 | random.next_u32()),
       scratch_(pmtu::datagram_size(pmtu::kMaxMtu.bytes + pmtu::kPaddingUnit)) {}
 
 Device::~Device() {
@@ -22,15 +24,15 @@ Device::~Device() {
 
 void Device::set_private_key(const PrivateKey& key) {
   const Identity identity = Identity::from(key);
-  if (identity.private_key == identity_.private_key) return;
-  identity_ = identity;
-  cookie_checker_.set_own_key(identity_.public_key);
+  if (identity.private_key == identity_->private_key) return;
+  *identity_ = identity;
+  cookie_checker_.set_own_key(identity_->public_key);
   for (auto& [id, peer] : peers_) {
     forget_initiation(*peer);
     erase_keys(*peer);
     peer->retransmit_at = kNever;
     peer->last_initiation_sent.reset();
-    peer->handshake.set_keys(identity_, peer->public_key());
+    peer->handshake.set_keys(*identity_, peer->public_key());
     peer->handshake.last_initiation_accepted.reset();
   }
 }
@@ -38,8 +40,8 @@ void Device::set_private_key(const PrivateKey& key) {
 Peer& Device::add_peer(const PublicKey& key, Origin origin) {
   if (Peer* existing = find(key)) return *existing;
   const PeerId id{last_peer_id_++};
-  auto peer = std::make_unique<Peer>(id, origin);
-  peer->handshake.set_keys(identity_, key);
+  auto peer = peer_memory_.make<Peer>(id, origin);
+  peer->handshake.set_keys(*identity_, key);
   peer->authenticator.set_remote(key);
   peer->jitter = draw_jitter();
   Peer& added = *peer;

@@ -49,15 +49,19 @@ class Device {
 
   const IndexTable& index_table() const { return index_table_; }
   DropCounters& drops() { return drops_; }
+  // Whether all keys so far are in memory that is never swapped (see KeyMemory).
+  bool keys_locked() const {
+    return session_memory_->locked() && peer_memory_.locked();
+  }
   TimestampSource& timestamps() { return timestamps_; }
 
   // Configuration. A change of identity ends every session and handshake; a peer with our own key is removed.
   void set_private_key(const PrivateKey& key);
-  const Identity& identity() const { return identity_; }
+  const Identity& identity() const { return *identity_; }
   Peer& add_peer(const PublicKey& key, Origin origin);  // the existing one when there is one
   Peer* find(const PublicKey& key);
   Peer* find(PeerId id);
-  const std::map<PeerId, std::unique_ptr<Peer>>& peers() const { return peers_; }
+  const std::map<PeerId, KeyMemory::Ptr<Peer>>& peers() const { return peers_; }
   // The caller has already unpublished the peer from what workers read.
   void remove_peer(PeerId id);
   void set_preshared_key(Peer& peer, const PresharedKey& key) { peer.handshake.preshared_key = key; }
@@ -134,13 +138,16 @@ class Device {
   std::shared_ptr<KeyMemory> session_memory_;
   IndexTable index_table_;
   TimestampSource timestamps_;
-  Identity identity_;
+  KeyMemory::Ptr<Identity> identity_;  // in a session's slot
   CookieChecker cookie_checker_;
   HandshakeRateLimiter rate_limiter_;
+  CookieReplyLimiter cookie_reply_limiter_;
   TimePoint under_load_until_{};
   bool stopped_ = false;
   std::uint32_t last_peer_id_ = 0;
-  std::map<PeerId, std::unique_ptr<Peer>> peers_;
+  // Peers hold preshared keys, DH results and running handshakes.
+  KeyMemory peer_memory_{sizeof(Peer)};
+  std::map<PeerId, KeyMemory::Ptr<Peer>> peers_;
   std::unordered_map<PublicKey, Peer*> by_key_;
   std::set<std::pair<TimePoint, PeerId>> deadlines_;
   std::vector<std::uint8_t> scratch_;

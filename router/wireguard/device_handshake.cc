@@ -41,6 +41,7 @@ bool Device::admit_under_load(std::span<const std::uint8_t> datagram, const Rout
     return false;
   }
   drops_.count(DropReason::kBadMac2);
+  if (!cookie_reply_limiter_.admit(from.remote, now.boot)) return false;
   std::array<std::uint8_t, kCookieReplySize> reply;
   cookie_checker_.create_cookie_reply(datagram, load_le32(datagram.data() + initiation::kSender), from.remote, now.boot,
                                       random_, reply);
@@ -50,7 +51,7 @@ bool Device::admit_under_load(std::span<const std::uint8_t> datagram, const Rout
 
 void Device::receive_initiation(std::span<const std::uint8_t> datagram, const Route& from, Now now) {
   const auto message = datagram.first<kInitiationSize>();
-  const auto opened = open_initiation(identity_, message);
+  const auto opened = open_initiation(*identity_, message);
   if (!opened) return drops_.count(DropReason::kBadHandshake);
   Peer* peer = find(opened->remote_static);
   if (peer == nullptr) return drops_.count(DropReason::kUnknownPeer);
@@ -81,7 +82,7 @@ void Device::receive_response(std::span<const std::uint8_t> datagram, const Rout
   }
   Peer* peer = find(owner);
   if (peer == nullptr) return drops_.count(DropReason::kUnknownIndex);
-  const auto established = consume_response(peer->handshake, identity_, datagram.first<kResponseSize>());
+  const auto established = consume_response(peer->handshake, *identity_, datagram.first<kResponseSize>());
   if (!established) return drops_.count(DropReason::kBadHandshake);
   peer->shared->rx_bytes.fetch_add(datagram.size(), std::memory_order_relaxed);
   peer->shared->roam(from);

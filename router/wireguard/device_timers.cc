@@ -53,7 +53,7 @@ void Device::send_initiation(Peer& peer, Now now) {
   std::array<std::uint8_t, kInitiationSize> message;
   const std::uint32_t index = index_table_.reserve(peer.id, random_);
   const Timestamp stamp = timestamps_.next(now.wall, peer.last_timestamp_sent);
-  if (!create_initiation(peer.handshake, identity_, index, stamp, random_, message)) {
+  if (!create_initiation(peer.handshake, *identity_, index, stamp, random_, message)) {
     index_table_.free(index);
     return;
   }

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 #include "router/base/ip_address.h"
 #include "router/base/time.h"
@@ -30,6 +32,23 @@ class HandshakeRateLimiter {
 
   std::unordered_map<Prefix, Bucket> buckets_;
   TimePoint next_sweep_{};
+};
+
+// Cookie replies: who floods from one address and port is answered now and then only, so that the flood does not turn
+// into work and traffic of ours. Buckets are fixed in number and shared by sources whose hash is the same; the hash is
+// keyed, so that nobody can aim at another's bucket.
+class CookieReplyLimiter {
+ public:
+  static constexpr std::size_t kBuckets = 4096;
+  static constexpr Duration kReplyTime = std::chrono::milliseconds(20);
+  static constexpr Duration kBurst = 10 * kReplyTime;
+
+  explicit CookieReplyLimiter(std::uint64_t seed) : seed_(seed), paid_until_(kBuckets) {}
+  bool admit(const Endpoint& source, TimePoint now);
+
+ private:
+  const std::uint64_t seed_;
+  std::vector<TimePoint> paid_until_;
 };
 
 }  // namespace greywire::wireguard
