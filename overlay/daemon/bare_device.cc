@@ -1,9 +1,12 @@
 #include "overlay/daemon/bare_device.h"
 
+#include <fmt/format.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <cstdio>
 
 #include "overlay/control/uapi_server.h"
 #include "overlay/links/link_monitor.h"
@@ -15,13 +18,14 @@ namespace {
 
 constexpr std::uint32_t kDefaultMtu = 1420;  // as WireGuard devices have it: a 1500-byte path, IPv6 underlay
 
-// Keeps the engine's inner MTU equal to the interface's.
-class MtuFollower {
+// Keeps the engine at what the interface is set to: its MTU, and no sockets while it is down.
+class LinkFollower {
  public:
-  MtuFollower(boost::asio::io_context& io, links::LinkMonitor monitor, links::LinkSystem& links, std::string name,
+  LinkFollower(boost::asio::io_context& io, links::LinkMonitor monitor, links::LinkSystem& links, std::string name,
               engine::Engine& engine)
       : monitor_(std::move(monitor)), links_(links), name_(std::move(name)), engine_(engine), wait_(io) {
     wait_.assign(::dup(monitor_.fd()));
+    follow();
     watch();
   }
 
@@ -39,9 +43,18 @@ class MtuFollower {
     scope.own_links = {name_};
     const auto actual = links_.read(scope);
     const links::ActualLink* link = actual ? actual->find(name_) : nullptr;
-    if (link == nullptr || link->mtu == mtu_) return;
-    mtu_ = link->mtu;
-    engine_.set_inner_mtu(mtu_);
+    if (link == nullptr) return;
+    if (link->mtu != mtu_) {
+      mtu_ = link->mtu;
+      engine_.set_inner_mtu(mtu_);
+    }
+    if (link->up == up_) return;
+    if (!link->up) {
+      engine_.suspend();
+    } else if (const auto resumed = engine_.resume(); !resumed) {
+      fmt::print(stderr, "{}: {}; set it down and up again to retry\n", name_, resumed.error().text);
+    }
+    up_ = link->up;
   }
 
   links::LinkMonitor monitor_;
@@ -49,6 +62,7 @@ class MtuFollower {
   const std::string name_;
   engine::Engine& engine_;
   Mtu mtu_;
+  bool up_ = false;
   boost::asio::posix::stream_descriptor wait_;
 };
 
@@ -81,8 +95,8 @@ Result<void> run_bare_device(const std::string& interface, unsigned workers, voi
   // One super-frame becomes one UDP send. Older kernels have no such limit to set; two sends do as well.
   (void)(*netlink)->apply(links::SetLink{ifindex, name, links::LinkField::kGsoMaxSize, engine::kGsoMaxSize});
   engine.add_link(std::move(*device), std::nullopt);
-  if (auto listening = engine.listen(0); !listening) return listening.error();
-  MtuFollower follower(io, std::move(*monitor), **netlink, name, engine);
+  engine.suspend();
+  LinkFollower follower(io, std::move(*monitor), **netlink, name, engine);
   auto uapi = control::serve_uapi(io, name, engine, [&] { io.stop(); });
   if (!uapi) return uapi.error();
 
