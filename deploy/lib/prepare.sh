@@ -3,7 +3,7 @@
 
 build_packages="g++ cmake ninja-build ccache pkg-config
   libsodium-dev libssl-dev libboost1.81-dev libboost-json1.81-dev libboost-system1.81-dev
-  libnl-3-dev libnl-route-3-dev libnl-genl-3-dev libtomlplusplus-dev libcli11-dev libfmt-dev libspdlog-dev
+  libnl-3-dev libnl-route-3-dev libnl-genl-3-dev libc-ares-dev libtomlplusplus-dev libcli11-dev libfmt-dev libspdlog-dev
   libgtest-dev libbenchmark-dev"
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
   build_packages="$build_packages libipsec-mb-dev"

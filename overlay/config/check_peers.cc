@@ -133,11 +133,16 @@ class PeerCheck {
   }
 
   void check_endpoint(const Peer& peer) {
-    if (!peer.endpoint || !peer.endpoint->literal) return;
-    const auto owner = owners_.find(peer.endpoint->literal->address);
+    for (const auto& endpoint : peer.endpoints) {
+      if (endpoint.literal) check_endpoint(peer, endpoint);
+    }
+  }
+
+  void check_endpoint(const Peer& peer, const PeerEndpoint& endpoint) {
+    const auto owner = owners_.find(endpoint.literal->address);
     if (owner == owners_.end()) return;
     error(peer.at.of("endpoint"), fmt::format("endpoint {} of peer '{}' is the overlay address of {}: it is inside the tunnel",
-                                              peer.endpoint->to_string(), peer.name, owner_name(owner->second)));
+                                              endpoint.to_string(), peer.name, owner_name(owner->second)));
   }
 
   const Config& config_;

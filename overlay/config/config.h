@@ -70,7 +70,7 @@ struct Peer {
   PublicKey public_key;
   std::string preshared_key_file;           // empty: none
   PresharedKey preshared_key;               // all zero: none; filled by load()
-  std::optional<PeerEndpoint> endpoint;
+  std::vector<PeerEndpoint> endpoints;      // the best first; empty: the peer calls
   std::vector<IpAddress> overlay_addresses;
   std::vector<Prefix> allowed_ips;          // static, beside the overlay addresses
   routing::Ceiling accept;                  // named sets are already put in
@@ -81,6 +81,7 @@ struct Peer {
   bool pmtu = true;                         // false: keep the computed or given MTU whatever the path says
   bool enabled = true;
   SourceCheck source_check = SourceCheck::kCeiling;
+  bool copy_dscp = false;                   // into outer headers; ECN always follows the inner packet
   KeyPositions at;
 };
 

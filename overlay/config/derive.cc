@@ -58,8 +58,14 @@ IpAddress link_local_of(const PublicKey& key) {
 }
 
 std::optional<Family> endpoint_family(const Peer& peer) {
-  if (!peer.endpoint || !peer.endpoint->literal) return std::nullopt;
-  return peer.endpoint->literal->address.family();
+  std::optional<Family> all;
+  for (const auto& endpoint : peer.endpoints) {
+    if (!endpoint.literal) return std::nullopt;
+    const Family family = endpoint.literal->address.family();
+    if (all && *all != family) return std::nullopt;
+    all = family;
+  }
+  return all;
 }
 
 Mtu peer_inner_mtu(const Config& config, const Peer& peer, std::optional<Family> endpoint_family) {
@@ -69,7 +75,7 @@ Mtu peer_inner_mtu(const Config& config, const Peer& peer, std::optional<Family>
 
 std::chrono::seconds effective_keepalive(const Peer& peer) {
   if (peer.keepalive) return *peer.keepalive;
-  return peer.endpoint ? std::chrono::seconds(0) : kKeepaliveWithoutEndpoint;
+  return peer.endpoints.empty() ? kKeepaliveWithoutEndpoint : std::chrono::seconds(0);
 }
 
 Result<Delivery> delivery_of(const Site& site, const Peer& peer, const Tunnel& tunnel) {

@@ -29,7 +29,7 @@ IpAddress link_local_of(const PublicKey& key);
 // less than 1280 on a small underlay: then larger packets are fragmented inside WireGuard.
 Mtu peer_inner_mtu(const Config& config, const Peer& peer, std::optional<Family> endpoint_family);
 
-// The family of an endpoint written as an address, else nullopt.
+// The family of all endpoints where each is written as an address, and they are of one family; else nullopt.
 std::optional<Family> endpoint_family(const Peer& peer);
 
 // 0: none. 25 s for a peer without an endpoint that says nothing: the way back through its NAT must stay open, and

@@ -21,6 +21,7 @@ constexpr std::array<Choice<SourceCheck>, 2> kSourceChecks{
     {{"ceiling", SourceCheck::kCeiling}, {"strict", SourceCheck::kStrict}}};
 constexpr std::array<Choice<TunnelKind>, 2> kKinds{{{"gre", TunnelKind::kGre}, {"gretap", TunnelKind::kGretap}}};
 constexpr std::array<Choice<Family>, 2> kDeliveries{{{"ipv4", Family::kV4}, {"ipv6", Family::kV6}}};
+constexpr std::array<Choice<bool>, 2> kDscp{{{"copy", true}, {"zero", false}}};
 constexpr std::array<Choice<bool>, 2> kOnOff{{{"on", true}, {"off", false}}};
 
 void read_kind(Reading& r, const TomlNode& n, Tunnel& t) {
@@ -81,7 +82,7 @@ const std::array<Key<Site>, 9> kSite{{
    [](Reading& r, const TomlNode& n, Site& s) { r.choice<LogLevel>(n, kLogLevels, s.log_level); }},
 }};
 
-const std::array<Key<Peer>, 14> kPeer{{
+const std::array<Key<Peer>, 15> kPeer{{
   {{"name", "a name of 1 to 32 letters, digits, '-', '_' and '.'", "",
     "The peer, in `[[tunnel]]`, status and logs.", kRequired, kOwn},
    [](Reading& r, const TomlNode& n, Peer& p) { r.text(n, parse_name, p.name); }},
@@ -91,10 +92,12 @@ const std::array<Key<Peer>, 14> kPeer{{
     "A key both sides share beside their own, as `greywire genpsk` writes it. Same rules as `private_key_file`.",
     kOptional},
    [](Reading& r, const TomlNode& n, Peer& p) { r.path(n, p.preshared_key_file); }},
-  {{"endpoint", "NAME:PORT, ADDRESS:PORT or [ADDRESS]:PORT", "none: the peer calls",
-    "Where the peer is reached. Without it the peer must reach this site, and is kept alive every 25 s.",
+  {{"endpoint", "NAME:PORT, ADDRESS:PORT or [ADDRESS]:PORT, or a list of them", "none: the peer calls",
+    "Where the peer is reached, the best first. The others are tried, each 250 ms after the one before, when it does not "
+    "answer; so are all addresses of a name, IPv6 and IPv4 in turn. Names are asked again when their TTL is over and "
+    "when the peer does not answer. Without it the peer must reach this site, and is kept alive every 25 s.",
     kOptional, kOwn},
-   [](Reading& r, const TomlNode& n, Peer& p) { r.text(n, PeerEndpoint::parse, p.endpoint); }},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.list(n, PeerEndpoint::parse, p.endpoints); }},
   {{"overlay_address", "an address or a list of addresses, such as [\"10.255.0.2\", \"fd00:255::2\"]", "none",
     "Always this peer's and nobody else's: the BGP next hops that mean it, and the default remote ends of tunnels.",
     kOptional, kOwn},
@@ -127,6 +130,10 @@ const std::array<Key<Peer>, 14> kPeer{{
     "`\"ceiling\"` takes packets from the peer's overlay addresses, `allowed_ips` and all of `accept`; `\"strict\"` only from "
     "where a packet back would go to this peer, as WireGuard does.", kOptional},
    [](Reading& r, const TomlNode& n, Peer& p) { r.choice<SourceCheck>(n, kSourceChecks, p.source_check); }},
+  {{"dscp", "\"zero\" or \"copy\"", "\"zero\"",
+    "The DSCP of outer packets to this peer, and of GRE delivery packets: 0, or that of the packet inside. `\"copy\"` shows "
+    "the underlay what kind of traffic is carried. ECN is carried through either way (RFC 6040).", kOptional},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.choice<bool>(n, kDscp, p.copy_dscp); }},
 }};
 
 const std::array<Key<Tunnel>, 13> kTunnel{{

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "overlay/control/site_status_json.h"
@@ -128,7 +129,9 @@ void RunningSite::refresh() {
   bool changed = false;
   for (const auto& peer : engine_->status().peers) {
     PeerRecord* record = record_of(peer.id);
-    if (record == nullptr || !peer.endpoint || record->underlay == peer.endpoint->address.family()) continue;
+    if (record == nullptr) continue;
+    look_for(*record, peer);
+    if (!peer.endpoint || record->underlay == peer.endpoint->address.family()) continue;
     record->underlay = peer.endpoint->address.family();
     changed = true;
   }
@@ -155,20 +158,32 @@ void RunningSite::peer_reachable(PeerId id, bool reachable) {
   PeerRecord* peer = record_of(id);
   if (peer == nullptr || peer->reachable == reachable) return;
   peer->reachable = reachable;
+  if (peer->endpoints) peer->endpoints->set_stale(!reachable);
   spdlog::info("peer {} is {}", peer->config->name, reachable ? "reachable" : "not reachable: no answer to the probes");
   reconcile();
 }
 
-void RunningSite::endpoint_found(PeerRecord& peer, const Endpoint& endpoint) {
-  wireguard::PeerChange change;
-  change.public_key = peer.config->public_key;
-  change.origin = Origin::kConfig;
-  change.update_only = true;
-  change.endpoint = endpoint;
-  engine_->change_peer(change);
-  if (peer.underlay == endpoint.address.family()) return;
-  peer.underlay = endpoint.address.family();
+void RunningSite::endpoints_changed(PeerRecord& peer, const std::vector<Endpoint>& candidates) {
+  engine_->set_endpoints(peer.id, candidates);
+  if (peer.underlay || candidates.empty()) return;
+  const Family family = candidates.front().address.family();
+  const bool all = std::all_of(candidates.begin(), candidates.end(),
+                               [&](const Endpoint& candidate) { return candidate.address.family() == family; });
+  if (!all) return;  // where it answers will tell
+  peer.underlay = family;
   rederive();
+}
+
+// Asks DNS again for a peer that does not answer.
+void RunningSite::look_for(PeerRecord& peer, const wireguard::PeerStatus& status) {
+  if (!peer.endpoints) return;
+  std::optional<bool> reachable;
+  if (peer.config->liveness && !peer.config->overlay_addresses.empty()) reachable = peer.reachable;
+  std::optional<std::chrono::seconds> age;
+  if (status.last_handshake != WallTime{}) {
+    age = std::chrono::seconds(engine::wall_now().seconds - status.last_handshake.seconds);
+  }
+  peer.endpoints->set_stale(is_stale(reachable, status.handshake_pending, age));
 }
 
 RunningSite::PeerRecord* RunningSite::record_of(PeerId id) {

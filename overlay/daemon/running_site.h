@@ -19,7 +19,7 @@
 #include "overlay/control/control_api.h"
 #include "overlay/control/local_server.h"
 #include "overlay/control/site_status.h"
-#include "overlay/daemon/endpoint_resolver.h"
+#include "overlay/daemon/peer_endpoints.h"
 #include "overlay/links/link_monitor.h"
 #include "overlay/links/link_netlink.h"
 #include "router/engine/engine.h"
@@ -43,7 +43,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
     PeerId id;
     bool reachable = false;  // by the probe; always where probes are off
     std::optional<Family> underlay;
-    std::unique_ptr<EndpointResolver> resolver;
+    std::unique_ptr<PeerEndpoints> endpoints;  // none: the peer calls
   };
   struct TunnelRecord {
     const config::Tunnel* config = nullptr;
@@ -70,7 +70,8 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   void watch_links();
   void refresh();  // every few seconds: what roaming and resolving changed
   void peer_reachable(PeerId id, bool reachable);
-  void endpoint_found(PeerRecord& peer, const Endpoint& endpoint);
+  void endpoints_changed(PeerRecord& peer, const std::vector<Endpoint>& candidates);
+  void look_for(PeerRecord& peer, const wireguard::PeerStatus& status);
   void rederive();
   PeerRecord* record_of(PeerId id);
   const config::DerivedPeer* derived_of(const std::string& peer) const;

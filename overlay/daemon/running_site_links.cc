@@ -55,6 +55,7 @@ engine::PeerPolicy RunningSite::policy_of(const config::Peer& peer, const config
   policy.overlay = peer.overlay_addresses;
   policy.overlay.push_back(derived.link_local);
   policy.clamp_mss = true;
+  policy.copy_dscp = peer.copy_dscp;
   policy.inner_mtu = derived.inner_mtu;
   if (peer.liveness && !peer.overlay_addresses.empty()) {
     policy.liveness = LivenessConfig{peer.liveness->interval, peer.liveness->count};
@@ -87,7 +88,6 @@ void RunningSite::add_peers() {
     change.public_key = peer.public_key;
     change.origin = Origin::kConfig;
     if (!peer.preshared_key.is_zero()) change.preshared_key = peer.preshared_key;
-    if (peer.endpoint && peer.endpoint->literal) change.endpoint = *peer.endpoint->literal;
     change.persistent_keepalive = static_cast<std::uint16_t>(config::effective_keepalive(peer).count());
     for (const IpAddress& address : peer.overlay_addresses) change.allowed_ips.push_back({Prefix::host(address), false});
     change.allowed_ips.push_back({Prefix::host(config::link_local_of(peer.public_key)), false});
@@ -102,13 +102,14 @@ void RunningSite::add_peers() {
     if (const auto* derived = derived_of(peer.name)) {
       engine_->set_peer_policy(record.id, policy_of(peer, *derived));
     }
-    if (!peer.endpoint || peer.endpoint->literal) continue;
-    record.resolver = std::make_unique<EndpointResolver>(
-        io_, *peer.endpoint, [this, &record](const Endpoint& endpoint) { endpoint_found(record, endpoint); },
-        [name = peer.name, host = peer.endpoint->host](const std::string& why) {
-          spdlog::warn("the endpoint of {} cannot be resolved ({}: {}); trying again every 10 s", name, host, why);
+    if (peer.endpoints.empty()) continue;
+    record.endpoints = std::make_unique<PeerEndpoints>(
+        io_, peer.endpoints,
+        [this, &record](const std::vector<Endpoint>& candidates) { endpoints_changed(record, candidates); },
+        [name = peer.name](const std::string& host, const std::string& why) {
+          spdlog::warn("an endpoint of {} cannot be resolved ({}: {}); trying again every 10 s", name, host, why);
         });
-    record.resolver->start();
+    record.endpoints->start();
   }
 }
 

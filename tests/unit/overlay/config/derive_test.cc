@@ -17,7 +17,7 @@ Peer peer_at(const char* endpoint) {
   peer.name = "fra";
   peer.public_key = key("xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=");
   peer.overlay_addresses = {address("10.255.0.2"), address("fd00:255::2")};
-  if (*endpoint != '\0') peer.endpoint = PeerEndpoint::parse(endpoint).value();
+  if (*endpoint != '\0') peer.endpoints = {PeerEndpoint::parse(endpoint).value()};
   return peer;
 }
 

@@ -106,15 +106,32 @@ TEST(Parse, SiteKeys) {
   EXPECT_EQ(site.log_level, LogLevel::kDebug);
 }
 
+TEST(Parse, SeveralEndpointsAndDscp) {
+  std::string text = kFull;
+  const std::string one = "\"[2001:db8::3]:51820\"";
+  const auto at = text.find(one);
+  ASSERT_NE(at, std::string::npos);
+  text.replace(at, one.size(),
+               "[\"nyc.example.net:51820\", \"[2001:db8::3]:51820\", \"192.0.2.3:4500\"]\ndscp = \"copy\"");
+  const auto config = parsed(text);
+  const auto& nyc = config.peers.at(1);
+  ASSERT_EQ(nyc.endpoints.size(), 3U);
+  EXPECT_EQ(nyc.endpoints[0].host, "nyc.example.net");
+  EXPECT_EQ(nyc.endpoints[1].literal, Endpoint::parse("[2001:db8::3]:51820").value());
+  EXPECT_EQ(nyc.endpoints[2].literal, Endpoint::parse("192.0.2.3:4500").value());
+  EXPECT_TRUE(nyc.copy_dscp);
+}
+
 TEST(Parse, PeerKeysDefaultsAndSets) {
   const auto config = parsed(kFull);
   ASSERT_EQ(config.peers.size(), 2U);
   const auto& fra = config.peers[0];
   EXPECT_EQ(fra.public_key.to_base64(), "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=");
   EXPECT_EQ(fra.preshared_key_file, "fra.psk");
-  ASSERT_TRUE(fra.endpoint.has_value());
-  EXPECT_EQ(fra.endpoint->host, "fra.example.net");
-  EXPECT_FALSE(fra.endpoint->literal.has_value());
+  ASSERT_EQ(fra.endpoints.size(), 1U);
+  EXPECT_EQ(fra.endpoints[0].host, "fra.example.net");
+  EXPECT_FALSE(fra.endpoints[0].literal.has_value());
+  EXPECT_FALSE(fra.copy_dscp);
   EXPECT_EQ(fra.allowed_ips, std::vector{prefix("10.2.0.0/16")});
   EXPECT_EQ(fra.accept.rules().size(), 3U);
   EXPECT_TRUE(fra.accept.admits(prefix("10.77.1.0/24")));
@@ -127,7 +144,8 @@ TEST(Parse, PeerKeysDefaultsAndSets) {
   EXPECT_FALSE(fra.enabled);
   EXPECT_EQ(fra.source_check, SourceCheck::kStrict);
   const auto& nyc = config.peers[1];
-  EXPECT_EQ(nyc.endpoint->literal, Endpoint::parse("[2001:db8::3]:51820").value());
+  ASSERT_EQ(nyc.endpoints.size(), 1U);
+  EXPECT_EQ(nyc.endpoints[0].literal, Endpoint::parse("[2001:db8::3]:51820").value());
   EXPECT_EQ(nyc.liveness, std::nullopt);
   EXPECT_EQ(nyc.keepalive, seconds(0));
   EXPECT_EQ(nyc.max_prefixes, 7U);
