@@ -18,7 +18,7 @@ Result<void> ControlApi::listen(boost::asio::io_context& io, const std::string& 
 }
 
 Result<void> ControlApi::listen(boost::asio::io_context& io, LocalServerOptions options) {
-  const auto make_session = [this]() -> std::unique_ptr<StreamSession> {
+  const auto make_session = [this](const ConnectedClient&) -> std::unique_ptr<StreamSession> {
     return std::make_unique<ControlSession>(commands_);
   };
   auto server = LocalServer::listen(io, std::move(options), make_session);

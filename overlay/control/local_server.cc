@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <list>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -27,11 +28,15 @@ constexpr std::size_t kReadSize = 64 * 1024;
 constexpr std::size_t kWriteSize = 256 * 1024;
 constexpr std::chrono::milliseconds kAcceptPause{100};  // when the process is out of descriptors
 
-bool same_user(Socket& socket) {
+std::optional<ucred> credentials_of(Socket& socket) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
-  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return false;
-  return credentials.uid == 0 || credentials.uid == ::geteuid();
+  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return std::nullopt;
+  return credentials;
+}
+
+bool same_user(const std::optional<ucred>& client) {
+  return client && (client->uid == 0 || client->uid == ::geteuid());
 }
 
 // One client. Its handlers keep it alive; close() makes them all end.
@@ -195,7 +200,8 @@ class LocalServer::State : public std::enable_shared_from_this<LocalServer::Stat
   }
 
   void admit(Socket socket) {
-    if (options_.same_user_only && !same_user(socket)) return;
+    const auto credentials = credentials_of(socket);
+    if (options_.same_user_only && !same_user(credentials)) return;
     if (clients_.size() >= options_.max_clients) {
       // Clients stand in the order of their arrival.
       const auto quiet =
@@ -206,7 +212,7 @@ class LocalServer::State : public std::enable_shared_from_this<LocalServer::Stat
     }
     const std::weak_ptr<State> weak = weak_from_this();
     auto client = std::make_shared<Connection>(
-        std::move(socket), make_session_(), options_.stall_timeout, [weak](Connection* gone) {
+        std::move(socket), make_session_({credentials ? credentials->pid : 0}), options_.stall_timeout, [weak](Connection* gone) {
           if (const auto state = weak.lock())
             state->clients_.remove_if([gone](const auto& c) { return c.get() == gone; });
         });

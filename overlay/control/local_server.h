@@ -38,9 +38,13 @@ struct LocalServerOptions {
   bool same_user_only = false;  // check SO_PEERCRED too: only root and the daemon's own user are answered
 };
 
+struct ConnectedClient {
+  pid_t process = 0;  // as this process sees it; 0 where it does not (another PID namespace)
+};
+
 class LocalServer {
  public:
-  using SessionFactory = std::function<std::unique_ptr<StreamSession>()>;
+  using SessionFactory = std::function<std::unique_ptr<StreamSession>(const ConnectedClient&)>;
 
   static Result<std::unique_ptr<LocalServer>> listen(boost::asio::io_context& io, LocalServerOptions options,
                                                      SessionFactory make_session,

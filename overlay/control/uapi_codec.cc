@@ -29,7 +29,7 @@ void append_hex(std::string& out, std::string_view key, std::span<const std::uin
   out.push_back('\n');
 }
 
-void append_peer(std::string& out, const wireguard::PeerStatus& peer) {
+void append_peer(std::string& out, const wireguard::PeerStatus& peer, UapiView view) {
   const auto it = std::back_inserter(out);
   append_hex(out, "public_key", peer.public_key.bytes());
   append_hex(out, "preshared_key", peer.preshared_key.bytes());
@@ -41,6 +41,7 @@ void append_peer(std::string& out, const wireguard::PeerStatus& peer) {
                  peer.last_handshake.seconds, peer.last_handshake.nanoseconds, peer.tx_bytes, peer.rx_bytes,
                  peer.persistent_keepalive);
   for (const auto& allowed : peer.allowed_ips) {
+    if (view == UapiView::kConfiguration && allowed.origin == Origin::kLearned) continue;
     fmt::format_to(it, "allowed_ip={}\n", allowed.prefix.to_string());
   }
 }
@@ -55,14 +56,14 @@ std::size_t reply_bound(const wireguard::DeviceStatus& status) {
 
 }  // namespace
 
-std::string uapi_get_reply(const wireguard::DeviceStatus& status) {
+std::string uapi_get_reply(const wireguard::DeviceStatus& status, UapiView view) {
   std::string out;
   out.reserve(reply_bound(status));
   if (!status.private_key.is_zero()) append_hex(out, "private_key", status.private_key.bytes());
   const auto it = std::back_inserter(out);
   if (status.listen_port != 0) fmt::format_to(it, "listen_port={}\n", status.listen_port);
   if (status.fwmark != 0) fmt::format_to(it, "fwmark={}\n", status.fwmark);
-  for (const auto& peer : status.peers) append_peer(out, peer);
+  for (const auto& peer : status.peers) append_peer(out, peer, view);
   out.append("errno=0\n\n");
   return out;
 }
@@ -87,8 +88,8 @@ std::optional<Endpoint> parse_uapi_endpoint(std::string_view text, const ScopeRe
   return *endpoint;
 }
 
-UapiSession::UapiSession(wireguard::DeviceControl& device, ScopeResolver resolve_scope)
-    : device_(device), resolve_scope_(std::move(resolve_scope)) {
+UapiSession::UapiSession(wireguard::DeviceControl& device, ScopeResolver resolve_scope, UapiView view)
+    : device_(device), resolve_scope_(std::move(resolve_scope)), view_(view) {
   line_.reserve(kUapiMaxLine);
 }
 
@@ -149,7 +150,7 @@ void UapiSession::handle_line(std::string_view line, std::string& reply) {
       return handle_operation(line, reply);
     case State::kGet:
       if (!line.empty()) return answer(EINVAL, State::kSkip, reply);
-      reply.append(uapi_get_reply(device_.status()));
+      reply.append(uapi_get_reply(device_.status(), view_));
       request_bytes_ = 0;
       state_ = State::kOperation;
       return;

@@ -38,10 +38,13 @@ inline constexpr std::size_t kPeerFlushLines = 4096;            // allowed-IPs h
 // The interface index for the name in "[fe80::1%name]:port", 0 when there is none. Asked only for names.
 using ScopeResolver = std::function<std::uint32_t(const std::string& interface)>;
 
+// What get=1 tells of allowed-IPs: all, or without those that were learned from routing.
+enum class UapiView : std::uint8_t { kEverything, kConfiguration };
+
 class UapiSession final : public StreamSession {
  public:
   // `device` outlives the session.
-  UapiSession(wireguard::DeviceControl& device, ScopeResolver resolve_scope);
+  UapiSession(wireguard::DeviceControl& device, ScopeResolver resolve_scope, UapiView view = UapiView::kEverything);
   ~UapiSession() override;
   UapiSession(const UapiSession&) = delete;
   UapiSession& operator=(const UapiSession&) = delete;
@@ -77,6 +80,7 @@ class UapiSession final : public StreamSession {
 
   wireguard::DeviceControl& device_;
   ScopeResolver resolve_scope_;
+  const UapiView view_;
   State state_ = State::kOperation;
   std::string line_;                 // an incomplete line; never longer than kUapiMaxLine, never reallocated
   std::uint64_t request_bytes_ = 0;  // of the request that is being read
@@ -86,9 +90,9 @@ class UapiSession final : public StreamSession {
   bool peer_removed_ = false;        // its later lines are checked and ignored
 };
 
-// The answer to get=1, errno included: the device and all its peers with the allowed-IPs of every origin.
+// The answer to get=1, errno included: the device and all its peers with the allowed-IPs that `view` shows.
 // Refused prefixes are nobody's, so DeviceStatus has none. Holds the private key: wipe it after use.
-std::string uapi_get_reply(const wireguard::DeviceStatus& status);
+std::string uapi_get_reply(const wireguard::DeviceStatus& status, UapiView view = UapiView::kEverything);
 
 // "192.0.2.1:51820", "[2001:db8::1]:51820", "[fe80::1%eth0]:51820"; names only as scopes.
 std::optional<Endpoint> parse_uapi_endpoint(std::string_view text, const ScopeResolver& resolve_scope);

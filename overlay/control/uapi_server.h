@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "overlay/control/local_server.h"
 #include "router/base/result.h"
@@ -14,6 +15,13 @@
 namespace greywire::control {
 
 inline constexpr char kUapiDirectory[] = "/var/run/wireguard";
+
+inline constexpr std::size_t kUapiMaxCommandLine = 256;  // bytes of a client's command line that are looked at
+
+// True for `wg showconf`, by the client's arguments as /proc/PID/cmdline has them. On the socket it says what `wg show`
+// says, but what it prints is kept in a file, by `wg-quick save` above all: prefixes that routing brought, and may take
+// away the next moment, have no place there. A client that cannot be told is shown everything.
+bool writes_a_configuration(std::string_view command_line);
 
 std::string uapi_socket_path(const std::string& interface);
 

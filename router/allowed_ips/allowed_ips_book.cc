@@ -51,9 +51,10 @@ void AllowedIpsBook::assign(const Prefix& prefix, PeerId peer, Origin origin) {
   });
 }
 
-void AllowedIpsBook::remove(const Prefix& prefix, PeerId peer) {
+void AllowedIpsBook::remove(const Prefix& prefix, PeerId peer, Origin origin) {
   const auto it = slots_.find(prefix);
   if (it == slots_.end() || it->second.fixed != peer) return;
+  if (origin == Origin::kWg && it->second.origin == Origin::kConfig) return;
   change(prefix, [](Slot& slot) { slot.fixed.reset(); });
 }
 
@@ -63,7 +64,7 @@ void AllowedIpsBook::remove_fixed(PeerId peer, std::optional<Origin> origin) {
   const std::vector<Prefix> prefixes(it->second.begin(), it->second.end());
   for (const Prefix& prefix : prefixes) {
     const Slot& slot = slots_.at(prefix);
-    if (slot.fixed == peer && (!origin || slot.origin == *origin)) remove(prefix, peer);
+    if (slot.fixed == peer && (!origin || slot.origin == *origin)) remove(prefix, peer, slot.origin);
   }
 }
 

@@ -32,7 +32,8 @@ class AllowedIpsBook {
 
   // Fixes a prefix to a peer; it moves from another. What the configuration fixed, `wg` cannot move.
   void assign(const Prefix& prefix, PeerId peer, Origin origin);
-  void remove(const Prefix& prefix, PeerId peer);              // only if that peer has it fixed
+  // Only if that peer has it fixed; what the configuration fixed, `wg` cannot remove.
+  void remove(const Prefix& prefix, PeerId peer, Origin origin);
   void remove_fixed(PeerId peer, std::optional<Origin> origin);  // all of one origin, or all
   void remove_peer(PeerId peer);                               // learned ones too
   void learn(std::span<const LearnedRoute> routes);

@@ -165,6 +165,8 @@ int Engine::Protocol::remove_peers(Origin origin) {
     if (peer->origin == origin) gone.push_back(id);
   }
   for (const PeerId id : gone) drop_peer(id);
+  for (const auto& [id, peer] : device_.peers()) book_.remove_fixed(id, origin);  // what it added to others' peers
+  book_.flush();
   return 0;
 }
 
@@ -189,7 +191,7 @@ int Engine::Protocol::change_peer(const wireguard::PeerChange& change) {
   if (change.replace_allowed_ips) book_.remove_fixed(peer->id, change.origin);
   for (const auto& entry : change.allowed_ips) {
     if (entry.remove) {
-      book_.remove(entry.prefix, peer->id);
+      book_.remove(entry.prefix, peer->id, change.origin);
     } else {
       book_.assign(entry.prefix, peer->id, change.origin);
     }

@@ -39,6 +39,9 @@ class FakeDevice final : public wireguard::DeviceControl {
 
   int remove_peers(Origin origin) override {
     std::erase_if(state.peers, [origin](const auto& peer) { return peer.origin == origin; });
+    for (auto& peer : state.peers) {
+      std::erase_if(peer.allowed_ips, [origin](const auto& entry) { return entry.origin == origin; });
+    }
     return 0;
   }
 
@@ -46,8 +49,11 @@ class FakeDevice final : public wireguard::DeviceControl {
     changes.push_back(change);
     if (next_change_error != 0) return std::exchange(next_change_error, 0);
     if (!state.private_key.is_zero() && change.public_key == state.public_key) return 0;
-    if (change.remove) return drop(change.public_key), 0;
     auto* peer = find(change.public_key);
+    if (change.remove) {
+      if (peer != nullptr && peer->origin == change.origin) drop(change.public_key);
+      return 0;
+    }
     if (peer == nullptr) {
       if (change.update_only) return 0;
       peer = &state.peers.emplace_back();

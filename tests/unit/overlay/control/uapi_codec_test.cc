@@ -7,6 +7,7 @@
 #include <chrono>
 #include <random>
 
+#include "overlay/control/uapi_server.h"
 #include "tests/net/lib/fake_device.h"
 
 namespace greywire::control {
@@ -88,6 +89,37 @@ TEST(UapiGet, LargeTableWithoutReallocation) {
   EXPECT_EQ(std::count(reply.begin(), reply.end(), '\n'), 100000 + 11);
   EXPECT_TRUE(reply.ends_with("allowed_ip=10.6.26.124/30\nerrno=0\n\n"));
   EXPECT_LE(reply.size(), std::size_t{256 + 512 + 64 * 100000});
+}
+
+TEST(UapiGet, AConfigurationHasNoLearnedPrefixes) {
+  wireguard::DeviceStatus status;
+  auto& peer = status.peers.emplace_back();
+  peer.allowed_ips = {{*Prefix::parse("10.1.0.0/16"), Origin::kConfig},
+                      {*Prefix::parse("10.2.0.0/16"), Origin::kLearned},
+                      {*Prefix::parse("10.3.0.0/16"), Origin::kWg}};
+  const auto everything = uapi_get_reply(status), configuration = uapi_get_reply(status, UapiView::kConfiguration);
+  for (const char* line : {"allowed_ip=10.1.0.0/16\n", "allowed_ip=10.3.0.0/16\n"}) {
+    EXPECT_NE(everything.find(line), std::string::npos) << line;
+    EXPECT_NE(configuration.find(line), std::string::npos) << line;
+  }
+  EXPECT_NE(everything.find("allowed_ip=10.2.0.0/16\n"), std::string::npos);
+  EXPECT_EQ(configuration.find("10.2.0.0"), std::string::npos);
+}
+
+TEST(UapiGet, WhoWritesAConfigurationIsToldByItsArguments) {
+  const auto arguments = [](std::initializer_list<std::string_view> words) {
+    std::string line;
+    for (const auto word : words) line.append(word).push_back('\0');
+    return line;
+  };
+  EXPECT_TRUE(writes_a_configuration(arguments({"wg", "showconf", "gw0"})));
+  EXPECT_TRUE(writes_a_configuration(arguments({"/usr/bin/wg", "showconf", "gw0"})));
+  EXPECT_FALSE(writes_a_configuration(arguments({"wg", "show", "gw0"})));
+  EXPECT_FALSE(writes_a_configuration(arguments({"wg", "show", "showconf"})));
+  EXPECT_FALSE(writes_a_configuration(arguments({"wg"})));
+  EXPECT_FALSE(writes_a_configuration(arguments({"awg", "showconf"})));
+  EXPECT_FALSE(writes_a_configuration("wg"));
+  EXPECT_FALSE(writes_a_configuration(""));
 }
 
 struct ErrnoCase {
