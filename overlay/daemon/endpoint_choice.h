@@ -65,8 +65,8 @@ class EndpointChoice {
   bool stale_ = false;
 };
 
-// A handshake is stale when none was completed for Reject-After-Time less the time that the two longest steps of a new
-// one take, although one is wanted: 135 s, as WireGuard's own tools have it.
+// A handshake is stale when one is wanted and none was completed for Rekey-After-Time and the 15 s of Keepalive-Timeout
+// and Rekey-Timeout, as WireGuard's own script for names has it.
 inline constexpr std::chrono::seconds kStaleHandshake{135};
 // `reachable`: by the probe in the tunnel, where there is one. `handshake_age`: nullopt when there never was one.
 bool is_stale(std::optional<bool> reachable, bool handshake_pending, std::optional<std::chrono::seconds> handshake_age);
