@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,11 +56,24 @@ int run_device_in_background(const RunDevice& device, unsigned workers) {
   return report(run_bare_device(device.interface, workers, detach, &ready[1]));
 }
 
+// Keys go into no core dump, to nobody's ptrace and, where the system lets us, never to swap.
+void keep_keys_in_memory() {
+  ::prctl(PR_SET_DUMPABLE, 0);
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  const rlimit lock_all{RLIM_INFINITY, RLIM_INFINITY};
+  if (::setrlimit(RLIMIT_MEMLOCK, &lock_all) == 0) return;
+  rlimit lock{};
+  if (::getrlimit(RLIMIT_MEMLOCK, &lock) != 0) return;
+  lock.rlim_cur = lock.rlim_max;
+  ::setrlimit(RLIMIT_MEMLOCK, &lock);
+}
+
 }  // namespace
 
 int run(int argc, const char* const* argv) {
   ::signal(SIGPIPE, SIG_IGN);
-  ::prctl(PR_SET_DUMPABLE, 0);  // keys: no core dumps, no ptrace by others
+  keep_keys_in_memory();
   int exit_status = 0;
   const auto line = parse_command_line(argc, argv, exit_status);
   if (!line) return exit_status;

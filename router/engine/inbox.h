@@ -59,6 +59,7 @@ class Inbox {
     with([&](Contents& c) {
       const bool initiation = datagram[0] == static_cast<std::uint8_t>(wireguard::MessageType::kInitiation);
       auto& queue = initiation ? c.handshakes : c.answers;
+      if (queue.size() >= kMaxHandshakes / 2) crowded_.store(true, std::memory_order_relaxed);
       if (queue.size() >= (initiation ? kMaxHandshakes : kMaxAnswers)) return;
       taken = true;
       HandshakeDatagram& message = queue.emplace_back();
@@ -82,6 +83,10 @@ class Inbox {
     with([&](Contents& c) {
       if (c.unknown_sessions.size() < kMaxUnknownSessions) c.unknown_sessions.push_back(from);
     });
+  }
+  // Whether initiations filled half of their queue since it was asked last.
+  bool was_crowded() {
+    return crowded_.load(std::memory_order_relaxed) && crowded_.exchange(false, std::memory_order_relaxed);
   }
   void wake() { signal(); }
 
@@ -114,6 +119,7 @@ class Inbox {
   const int event_;
   std::mutex mutex_;
   bool signalled_ = false;
+  std::atomic<bool> crowded_{false};
   Contents contents_;
 };
 

@@ -34,6 +34,7 @@ Engine::Protocol::Protocol(const EngineOptions& options, EngineEvents events)
   published_.routes = &routes_.root();
   published_.index = &device_.index_table();
   published_.probe_nonce = random_nonce(random_);
+  published_.limiter_seed = random_nonce(random_);
   publish_mac1();
   publish();
   const unsigned count = options.workers != 0 ? options.workers : default_workers();

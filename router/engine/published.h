@@ -21,6 +21,7 @@ struct Published {
   std::atomic<const wireguard::Mac1Checker*> mac1{nullptr};
   Inbox inbox;
   std::uint64_t probe_nonce = 0;
+  std::uint64_t limiter_seed = 0;  // known to nobody outside
 };
 
 }  // namespace greywire::engine

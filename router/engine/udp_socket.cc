@@ -23,7 +23,7 @@ namespace {
 constexpr unsigned kOldMaxSegments = 64;  // UDP_MAX_SEGMENTS before Linux 6.9
 constexpr unsigned kNewMaxSegments = 128;
 constexpr int kPairTries = 100;  // to find a port that is free in both families
-constexpr int kHandshakeBuffer = 2 << 20;  // some 5,000 handshake messages
+constexpr int kHandshakeBuffer = 4 << 20;  // some 10,000 handshake messages
 
 int native(Family family) {
   return family == Family::kV4 ? AF_INET : AF_INET6;

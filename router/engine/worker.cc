@@ -23,6 +23,11 @@ constexpr std::uint64_t kHandshakesV6 = kMailbox - 4;
 
 constexpr std::size_t kHeadroom = 64;
 
+// Of one address and port, for a while after handshakes came faster than they are judged. A device makes a few a minute.
+constexpr Duration kHandshakeInterval = std::chrono::milliseconds(5);
+constexpr unsigned kHandshakeBurst = 50;
+constexpr Duration kLimitHandshakesFor = std::chrono::seconds(1);
+
 }  // namespace
 
 Worker::Worker(unsigned number, Published& published, AeadProvider aead, std::function<void(LinkId)> link_gone)
@@ -34,6 +39,8 @@ Worker::Worker(unsigned number, Published& published, AeadProvider aead, std::fu
       outbound_(*aead_, *this, drops_),
       inbound_(*aead_, *this, outbound_, drops_, published.probe_nonce),
       batch_(16),
+      handshake_batch_(number == 0 ? ReceiveBatch::kMaxMessages : 1),
+      handshake_limiter_(published.limiter_seed, kHandshakeInterval, kHandshakeBurst),
       frame_(std::make_unique<std::uint8_t[]>(kHeadroom + TunDevice::kMaxFrame)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
@@ -140,7 +147,7 @@ void Worker::replace(std::optional<UdpSocket>& old, std::optional<UdpSocket>& fr
 Result<void> Worker::set_mark(std::uint32_t fwmark) {
   Result<void> result;
   execute([&] {
-    for (auto* socket : {&v4_, &v6_}) {
+    for (auto* socket : {&v4_, &v6_, &handshakes_v4_, &handshakes_v6_}) {
       if (!*socket) continue;
       if (auto set = (*socket)->set_mark(fwmark); !set) result = set.error();
     }
@@ -166,13 +173,13 @@ void Worker::round(const epoll_event* events, int count) {
     if (what == kMailbox) {
       do_calls();
     } else if (what == kSocketV4) {
-      if (v4_) receive(*v4_, kReceiveRounds);
+      if (v4_) receive(*v4_, batch_, kReceiveRounds);
     } else if (what == kSocketV6) {
-      if (v6_) receive(*v6_, kReceiveRounds);
+      if (v6_) receive(*v6_, batch_, kReceiveRounds);
     } else if (what == kHandshakesV4) {
-      if (handshakes_v4_) receive(*handshakes_v4_, kHandshakeRounds);
+      if (handshakes_v4_) receive(*handshakes_v4_, handshake_batch_, kHandshakeRounds);
     } else if (what == kHandshakesV6) {
-      if (handshakes_v6_) receive(*handshakes_v6_, kHandshakeRounds);
+      if (handshakes_v6_) receive(*handshakes_v6_, handshake_batch_, kHandshakeRounds);
     } else {
       const LinkId link{static_cast<std::uint32_t>(what)};
       const auto it = links_.find(link);
@@ -182,25 +189,26 @@ void Worker::round(const epoll_event* events, int count) {
   }
 }
 
-void Worker::receive(UdpSocket& socket, unsigned rounds) {
+void Worker::receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds) {
   for (unsigned n = 0; n < rounds; ++n) {
-    const int messages = socket.receive(batch_);
+    const int messages = socket.receive(batch);
     if (messages < 0) {
       drops_.count(DropReason::kSocketError);
       continue;
     }
     if (messages == 0) return;
     const TimePoint now = boot_now();
+    received_at_ = now;
     const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
     const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);
     inbound_.begin(tables, routes, *published_.index, now);
-    for (const ReceivedMessage& m : batch_) {
+    for (const ReceivedMessage& m : batch) {
       inbound_.message({m.bytes, m.size}, m.segment_size, {m.source, m.local, m.local_ifindex, m.has_local},
                        m.ds_field);
     }
     inbound_.finish();
     outbound_.flush(now);
-    if (static_cast<std::size_t>(messages) < batch_.capacity()) return;
+    if (static_cast<std::size_t>(messages) < batch.capacity()) return;
   }
 }
 
@@ -225,8 +233,13 @@ void Worker::read_link(LinkId link, TunDevice& device) {
 }
 
 bool Worker::handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) {
-  // Cheaper than the queue, and the whole cost of a flood that was not made for our key. Lengths and the macs of cookie
-  // replies are the device's to judge.
+  // Cheaper than the queue, and the whole cost of a flood from few sources or one that was not made for our key. Lengths
+  // and the macs of cookie replies are the device's to judge.
+  if (published_.inbox.was_crowded()) limit_handshakes_until_ = received_at_ + kLimitHandshakesFor;
+  if (received_at_ < limit_handshakes_until_ && !handshake_limiter_.admit(from.remote, received_at_)) {
+    drops_.count(DropReason::kRateLimited);
+    return true;
+  }
   const bool has_mac1 = datagram.size() == wireguard::kInitiationSize || datagram.size() == wireguard::kResponseSize;
   if (has_mac1 && !published_.mac1.load(std::memory_order_seq_cst)->valid(datagram)) {
     drops_.count(DropReason::kBadMac1);

@@ -20,6 +20,7 @@
 #include "router/engine/udp_socket.h"
 #include "router/forwarder/inbound.h"
 #include "router/forwarder/outbound.h"
+#include "router/wireguard/rate_limiter.h"
 
 namespace greywire::engine {
 
@@ -59,7 +60,7 @@ class Worker final : private ForwarderSink {
 
   void run();
   void round(const epoll_event* events, int count);
-  void receive(UdpSocket& socket, unsigned rounds);
+  void receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds);
   void replace(std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what);
   void read_link(LinkId link, TunDevice& device);
   void send_family(UdpSocket* socket, std::span<const SendTrain> trains, std::span<wireguard::PeerData* const> peers);
@@ -77,6 +78,10 @@ class Worker final : private ForwarderSink {
   Outbound outbound_;
   Inbound inbound_;
   ReceiveBatch batch_;
+  ReceiveBatch handshake_batch_;
+  TimePoint received_at_;
+  TimePoint limit_handshakes_until_;
+  wireguard::EndpointLimiter handshake_limiter_;
   std::unique_ptr<std::uint8_t[]> frame_;
 
   int epoll_ = -1;

@@ -15,7 +15,7 @@ Device::Device(QuiescentDomain& domain, RandomSource& random, Aead& aead, Outbox
       session_memory_(std::make_shared<KeyMemory>(sizeof(Session))),
       index_table_(domain),
       identity_(session_memory_->make<Identity>()),
-      cookie_reply_limiter_(static_cast<std::uint64_t>(random.next_u32()) << 32 | random.next_u32()),
+      cookie_reply_limiter_(static_cast<std::uint64_t>(random.next_u32()) << 32 | random.next_u32(), 1ms, 1000),
       scratch_(pmtu::datagram_size(pmtu::kMaxMtu.bytes + pmtu::kPaddingUnit)) {}
 
 Device::~Device() {

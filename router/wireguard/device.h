@@ -141,7 +141,7 @@ class Device {
   KeyMemory::Ptr<Identity> identity_;  // in a session's slot
   CookieChecker cookie_checker_;
   HandshakeRateLimiter rate_limiter_;
-  CookieReplyLimiter cookie_reply_limiter_;
+  EndpointLimiter cookie_reply_limiter_;
   TimePoint under_load_until_{};
   bool stopped_ = false;
   std::uint32_t last_peer_id_ = 0;

@@ -89,6 +89,7 @@ Identity Identity::from(const PrivateKey& key) {
 void HandshakeState::set_keys(const Identity& own, const PublicKey& remote) {
   forget_initiation();
   remote_static = remote;
+  static_static.clear();
   usable = !own.empty() && x25519(static_static, own.private_key, remote);
 }
 

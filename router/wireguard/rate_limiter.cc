@@ -21,15 +21,15 @@ bool HandshakeRateLimiter::admit(const IpAddress& source, TimePoint now) {
   return true;
 }
 
-bool CookieReplyLimiter::admit(const Endpoint& source, TimePoint now) {
+bool EndpointLimiter::admit(const Endpoint& source, TimePoint now) {
   std::uint64_t hash = seed_ ^ source.port;
   for (const std::uint8_t byte : source.address.bytes()) {
     hash = (hash ^ byte) * 0x9e3779b97f4a7c15ULL;
     hash ^= hash >> 29;
   }
   TimePoint& paid_until = paid_until_[hash % kBuckets];
-  if (paid_until > now + kBurst - kReplyTime) return false;
-  paid_until = std::max(paid_until, now) + kReplyTime;
+  if (paid_until > now + slack_) return false;
+  paid_until = std::max(paid_until, now) + interval_;
   return true;
 }
 

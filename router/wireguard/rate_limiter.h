@@ -34,20 +34,21 @@ class HandshakeRateLimiter {
   TimePoint next_sweep_{};
 };
 
-// Cookie replies: who floods from one address and port is answered now and then only, so that the flood does not turn
-// into work and traffic of ours. Buckets are fixed in number and shared by sources whose hash is the same; the hash is
-// keyed, so that nobody can aim at another's bucket.
-class CookieReplyLimiter {
+// What one address and port may ask for: `burst` at once, then one each `interval`. A device needs a few handshakes a
+// minute, so whoever asks for more is a flood and costs us no more than this look. Buckets are fixed in number and shared
+// by sources whose hash is the same; the hash is keyed, so that nobody can aim at another's bucket. One thread.
+class EndpointLimiter {
  public:
-  static constexpr std::size_t kBuckets = 4096;
-  static constexpr Duration kReplyTime = std::chrono::milliseconds(20);
-  static constexpr Duration kBurst = 10 * kReplyTime;
+  static constexpr std::size_t kBuckets = 16384;
 
-  explicit CookieReplyLimiter(std::uint64_t seed) : seed_(seed), paid_until_(kBuckets) {}
+  EndpointLimiter(std::uint64_t seed, Duration interval, unsigned burst)
+      : seed_(seed), interval_(interval), slack_(interval * (burst - 1)), paid_until_(kBuckets) {}
   bool admit(const Endpoint& source, TimePoint now);
 
  private:
   const std::uint64_t seed_;
+  const Duration interval_;
+  const Duration slack_;
   std::vector<TimePoint> paid_until_;
 };
 

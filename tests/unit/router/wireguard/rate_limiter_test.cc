@@ -56,5 +56,28 @@ TEST(RateLimiter, TheTableIsBoundedAndForgets) {
   EXPECT_EQ(limiter.sources(), 1U);
 }
 
+TEST(EndpointLimiter, BurstThenOneEachInterval) {
+  EndpointLimiter limiter(1, 50ms, 20);
+  const Endpoint source{address("192.0.2.1"), 51820};
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(limiter.admit(source, at(0s))) << i;
+  EXPECT_FALSE(limiter.admit(source, at(0s)));
+  EXPECT_FALSE(limiter.admit(source, at(49ms)));
+  EXPECT_TRUE(limiter.admit(source, at(50ms)));
+  EXPECT_FALSE(limiter.admit(source, at(50ms)));
+  EXPECT_TRUE(limiter.admit({address("192.0.2.1"), 51821}, at(50ms))) << "another port is another device";
+  EXPECT_TRUE(limiter.admit({address("192.0.2.2"), 51820}, at(50ms)));
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(limiter.admit(source, at(10s))) << "full again: " << i;
+  EXPECT_FALSE(limiter.admit(source, at(10s)));
+}
+
+TEST(EndpointLimiter, ManySourcesSpreadOverItsBuckets) {
+  EndpointLimiter limiter(7, 50ms, 1);
+  int admitted = 0;
+  for (std::uint32_t i = 0; i < 4096; ++i) {
+    admitted += limiter.admit({IpAddress::v4(0xc6120000 + i), 1000}, at(0s)) ? 1 : 0;
+  }
+  EXPECT_GT(admitted, 3300) << "of 4096 in 16384 buckets some 3620 meet nobody";
+}
+
 }  // namespace
 }  // namespace greywire::wireguard
