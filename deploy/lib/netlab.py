@@ -127,7 +127,8 @@ class Process:
 
 
 class Namespace:
-    """One network namespace. With `private`, folders under /run that its processes have for themselves."""
+    """One network namespace. With `private`, folders that its processes have for themselves: those of /run in
+    `<folder>/<last part>`, that of /var/lib in `<folder>/state`."""
 
     def __init__(self, lab, short, private=()):
         self.lab, self.short, self.name = lab, short, f"{lab.prefix}-{short}"
@@ -136,7 +137,8 @@ class Namespace:
         os.chmod(self.folder, 0o755)
         self.mounts = []
         for run_folder in private:
-            mine = os.path.join(self.folder, os.path.basename(run_folder))
+            kind = "state" if run_folder.startswith("/var/lib/") else os.path.basename(run_folder)
+            mine = os.path.join(self.folder, kind)
             os.makedirs(mine, exist_ok=True)
             os.makedirs(run_folder, mode=0o755, exist_ok=True)
             self.mounts.append((mine, run_folder))
@@ -255,7 +257,7 @@ class Lab:
         self.namespaces, self.processes = {}, []
 
 
-SITE_RUN_FOLDERS = ("/run/wireguard", "/run/greywire", "/run/frr")
+SITE_RUN_FOLDERS = ("/run/wireguard", "/run/greywire", "/run/frr", "/var/lib/greywire")
 
 
 class Frr:

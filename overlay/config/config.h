@@ -61,6 +61,7 @@ struct Site {
   std::vector<Prefix> networks;             // this site's own: never accepted from a peer
   std::optional<Mtu> mtu;                   // of `interface`, by hand
   std::string control_socket;               // absolute path; "/run/greywire/<name>.sock" unless set
+  std::string state_dir;                    // "/var/lib/greywire/<name>" unless set
   LogLevel log_level = LogLevel::kInfo;
   KeyPositions at;
 };

@@ -154,6 +154,7 @@ class FileReader {
     auto& site = config_.site;
     read_keys(reading_, *table, "[site]", site_keys(), site);
     require_keys(reading_, "[site]", site_keys(), site);
+    if (site.state_dir.empty()) site.state_dir = fmt::format("/var/lib/greywire/{}", site.name);
     if (site.control_socket.empty()) site.control_socket = fmt::format("/run/greywire/{}.sock", site.name);
     const bool has_addresses = site.at.has("overlay_address") && !site.at.is_wrong("overlay_address");
     if (has_addresses && site.overlay_addresses.empty()) {

@@ -54,7 +54,7 @@ void read_hold(Reading& r, const TomlNode& n, Routing& s) {
 }
 
 // clang-format off
-const std::array<Key<Site>, 9> kSite{{
+const std::array<Key<Site>, 10> kSite{{
   {{"name", "a name of 1 to 32 letters, digits, '-', '_' and '.'", "",
     "The site, in status, logs and the name of the control socket.", kRequired},
    [](Reading& r, const TomlNode& n, Site& s) { r.text(n, parse_name, s.name); }},
@@ -78,6 +78,10 @@ const std::array<Key<Site>, 9> kSite{{
   {{"control", "the absolute path of a unix socket", "\"/run/greywire/NAME.sock\"",
     "Where `greywire status` asks this site's daemon.", kOptional},
    [](Reading& r, const TomlNode& n, Site& s) { r.socket_path(n, s.control_socket); }},
+  {{"state_dir", "the path of a folder", "\"/var/lib/greywire/NAME\"",
+    "What must survive a restart: the last handshake's time stamp, so that peers answer even when the clock was set "
+    "back. A relative path starts at the config file's folder.", kOptional},
+   [](Reading& r, const TomlNode& n, Site& s) { r.path(n, s.state_dir); }},
   {{"log_level", "\"trace\", \"debug\", \"info\", \"warning\" or \"error\"", "\"info\"", "What is logged.", kOptional},
    [](Reading& r, const TomlNode& n, Site& s) { r.choice<LogLevel>(n, kLogLevels, s.log_level); }},
 }};

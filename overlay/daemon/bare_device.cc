@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "overlay/control/uapi_server.h"
+#include "overlay/daemon/timestamp_file.h"
 #include "overlay/links/link_monitor.h"
 #include "overlay/links/link_netlink.h"
 #include "router/engine/engine.h"
@@ -77,7 +78,13 @@ Result<void> run_bare_device(const std::string& interface, unsigned workers, voi
 
   engine::EngineOptions options;
   options.workers = workers;
+  // Without a folder to write to it works like other WireGuard devices: a step back of the clock is not survived.
+  const TimestampFile timestamps(std::string(kStateFolder) + "/" + interface);
+  if (const auto kept = timestamps.read()) options.kept_timestamp = *kept;
   engine::EngineEvents events;
+  events.keep_timestamp = [&](const wireguard::Timestamp& stamp) {
+    boost::asio::post(io, [&timestamps, stamp] { (void)timestamps.write(stamp); });
+  };
   events.link_gone = [&](LinkId) { boost::asio::post(io, [&io] { io.stop(); }); };
   engine::Engine engine(options, std::move(events));
 
@@ -102,6 +109,7 @@ Result<void> run_bare_device(const std::string& interface, unsigned workers, voi
 
   ready(context);
   io.run();
+  if (const auto last = engine.greatest_timestamp(); last != wireguard::Timestamp{}) (void)timestamps.write(last);
   return {};
 }
 

@@ -1,5 +1,5 @@
 // `greywired [-f] IFNAME`: one WireGuard device under the UAPI socket, for `wg` and `wg-quick`. Nothing of the host is
-// touched but the device itself.
+// touched but the device itself, and the file that keeps its last time stamp: /var/lib/greywire/IFNAME/timestamp.
 #pragma once
 
 #include <string>

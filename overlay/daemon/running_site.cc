@@ -24,6 +24,7 @@ RunningSite::~RunningSite() {
   zebra_.reset();
   control_.stop();
   uapi_.reset();
+  if (engine_) keep_timestamp(engine_->greatest_timestamp());
   // Devices go with the engine; what is left of us then are the underlay's rules and routes.
   engine_.reset();
   if (!netlink_ || !made_links_ || !underlay_) return;
@@ -49,7 +50,15 @@ Result<void> RunningSite::start() {
   engine::EngineOptions options;
   options.workers = workers_;
   options.bind_device = config_.underlay.vrf.empty() ? config_.underlay.device : config_.underlay.vrf;
+  if (auto kept = timestamps_.read(); kept) {
+    options.kept_timestamp = *kept;
+  } else {
+    alert(kept.error().text);
+  }
   engine::EngineEvents events;
+  events.keep_timestamp = [this](const wireguard::Timestamp& stamp) {
+    boost::asio::post(io_, [this, stamp] { keep_timestamp(stamp); });
+  };
   events.liveness = [this](PeerId id, bool alive) {
     boost::asio::post(io_, [this, id, alive] { peer_reachable(id, alive); });
   };
@@ -78,8 +87,19 @@ Result<void> RunningSite::start() {
   return {};
 }
 
+void RunningSite::keep_timestamp(const wireguard::Timestamp& stamp) {
+  if (stamp == wireguard::Timestamp{}) return;
+  const auto kept = timestamps_.write(stamp);
+  if (!kept && !told_state_) {
+    alert(kept.error().text + ": after a restart with the clock set back, peers will not answer until it has caught up");
+  }
+  told_state_ = !kept;
+}
+
 Result<void> RunningSite::open_control() {
-  auto uapi = control::serve_uapi(io_, config_.site.interface, *engine_, [] {
+  wg_control_.emplace(*engine_, config_, [](std::string_view what) { spdlog::warn("{}", what); });
+  if (underlay_) wg_control_->set_mark(underlay_->mark);
+  auto uapi = control::serve_uapi(io_, config_.site.interface, *wg_control_, [] {
     spdlog::warn("the WireGuard socket was removed: `wg` cannot reach this device until a restart");
   });
   if (!uapi) return uapi.error();

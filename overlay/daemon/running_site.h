@@ -20,6 +20,8 @@
 #include "overlay/control/local_server.h"
 #include "overlay/control/site_status.h"
 #include "overlay/daemon/peer_endpoints.h"
+#include "overlay/daemon/timestamp_file.h"
+#include "overlay/daemon/wg_control.h"
 #include "overlay/links/link_monitor.h"
 #include "overlay/links/link_netlink.h"
 #include "router/engine/engine.h"
@@ -56,6 +58,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   Result<void> choose_underlay();
   Result<void> open_tunnels();
   Result<void> open_control();
+  void keep_timestamp(const wireguard::Timestamp& stamp);
   void add_peers();
   void start_routing();
   engine::TunnelOptions tunnel_options(const config::Tunnel& tunnel, const PeerRecord& peer) const;
@@ -109,6 +112,8 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::uint32_t gateway_ifindex_ = 0;
   std::vector<links::Ifindex> own_ifindexes_;
   std::set<std::string> told_problems_;
+  TimestampFile timestamps_{config_.site.state_dir};
+  bool told_state_ = false;
 
   std::map<std::string, PeerRecord> peers_;    // by name; enabled ones
   std::map<std::string, TunnelRecord> tunnels_;  // by name
@@ -118,6 +123,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<routing::RoutingAdapter> adapter_;
   std::unique_ptr<routing::zapi::Client> zebra_;
+  std::optional<WgControl> wg_control_;
   std::unique_ptr<control::LocalServer> uapi_;
   control::ControlApi control_;
 };
