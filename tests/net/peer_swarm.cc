@@ -178,7 +178,8 @@ void run(const Run& options) {
       if (!peer.started()) break;
       peer.advance(at);
       if (!peer.connected() || options.interval == Duration{} || at.boot >= quiet) continue;
-      if (next[i] == TimePoint{}) next[i] = at.boot;
+      // The first answers would come under the session of an earlier run, until the device knows that this one works.
+      if (next[i] == TimePoint{}) next[i] = at.boot + std::chrono::milliseconds(200);
       for (unsigned n = 0; n < 16 && next[i] <= at.boot; ++n, next[i] += options.interval) peer.echo(at);
     }
     const int ready = ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), 1);
