@@ -11,7 +11,7 @@ import sys
 import time
 
 import demo_sites as plan
-from netlab import LabError, Lab, namespaces_named, remove_lab, wait_until
+from netlab import LabError, Lab, namespaces_named, private_folder, remove_lab, wait_until
 
 PREFIX = os.environ.get("GREYWIRE_DEMO_PREFIX", "gwdemo")
 FOLDER = os.path.join("/run", PREFIX)
@@ -320,7 +320,7 @@ def execute(words):
     binds = ""
     if where in plan.PLANS:
         for folder in plan.SITE_RUN_FOLDERS:
-            binds += f"mount --bind {os.path.join(FOLDER, where, os.path.basename(folder))} {folder} && "
+            binds += f"mount --bind {private_folder(os.path.join(FOLDER, where), folder)} {folder} && "
     os.environ["PATH"] = BIN + ":" + os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
     os.execvp("ip", ["ip", "netns", "exec", name, "sh", "-c", binds + 'exec "$@"', "sh"] + command)
 

@@ -87,6 +87,12 @@ def remove_lab(prefix, folder):
     return len(names)
 
 
+def private_folder(namespace_folder, shared):
+    """Where a namespace has its own copy of a folder of /run or /var/lib."""
+    kind = "state" if shared.startswith("/var/lib/") else os.path.basename(shared)
+    return os.path.join(namespace_folder, kind)
+
+
 class Process:
     """A process that the lab started; `log` is the file with its stdout and stderr."""
 
@@ -137,8 +143,7 @@ class Namespace:
         os.chmod(self.folder, 0o755)
         self.mounts = []
         for run_folder in private:
-            kind = "state" if run_folder.startswith("/var/lib/") else os.path.basename(run_folder)
-            mine = os.path.join(self.folder, kind)
+            mine = private_folder(self.folder, run_folder)
             os.makedirs(mine, exist_ok=True)
             os.makedirs(run_folder, mode=0o755, exist_ok=True)
             self.mounts.append((mine, run_folder))
