@@ -11,7 +11,7 @@ import time
 VM = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
 sys.path.insert(0, os.path.join(VM, "..", "net", "lib"))
 
-from nettest import BIN, SITE_RUN_FOLDERS, Keys, failures, greywired_device, main, wait_until  # noqa: E402
+from nettest import BIN, GREYWIRED, SITE_RUN_FOLDERS, Keys, LabError, failures, main, wait_until  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 INSIDE = "GREYWIRE_IN_VM"
@@ -65,6 +65,16 @@ def _entering(options, *command):
     return ["nsenter", *options, "--", *[str(word) for word in command]]
 
 
+def _greywired_device(namespace):
+    """`greywired -f wg0`; a start that takes a fraction of a second elsewhere took over 10 s in a guest on a busy machine."""
+    process = namespace.start(GREYWIRED, "-f", "wg0")
+    socket = os.path.join(namespace.folder, "wireguard", "wg0.sock")
+    wait_until("greywired wg0", lambda: os.path.exists(socket) or not process.alive(), 60)
+    if not process.alive():
+        raise LabError(f"greywired wg0 ended: {process.output().strip()[-500:]}")
+    return process
+
+
 Message = collections.namedtuple("Message", "at source destination kind size mac2")
 
 
@@ -101,7 +111,7 @@ class KernelPair:
         self.psk = os.path.join(self.ns["gw"].folder, "psk")
         with open(os.open(self.psk, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
             out.write(self.ns["gw"].out("wg", "genpsk"))
-        self.device = greywired_device(self.ns["gw"], "wg0")
+        self.device = _greywired_device(self.ns["gw"])
         self.ns["kernel"].ip("link add wg0 type wireguard")
         # The daemon's own namespaces are entered, which emulation does several times faster than making them anew.
         enter = {"gw": ["-m", "-n", "-t", str(self.device.pid)], "kernel": [f"--net=/run/netns/{self.ns['kernel'].name}"]}
