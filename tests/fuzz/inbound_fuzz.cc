@@ -11,6 +11,7 @@ namespace {
 
 struct Ends {
   Ends() : a(1), b(2) {
+    GTEST_FLAG_SET(break_on_failure, true);  // what a site checks by itself ends the run, too
     PeerSetup of_b, of_a;
     of_b.endpoint = b_at;
     of_a.endpoint = a_at;
