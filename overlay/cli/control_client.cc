@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,8 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+
+#include "overlay/control/local_socket.h"
 
 namespace greywire::cli {
 namespace {
@@ -61,14 +62,9 @@ Error connect_error(const std::string& path, int code) {
 }
 
 Result<Descriptor> connect_to(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return Error{fmt::format("'{}' cannot be a socket's path: it takes 1 to {} bytes", path,
-                             sizeof address.sun_path - 1),
-                 ENAMETOOLONG};
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
+  const auto valid = control::local_socket_address(path);
+  if (!valid) return valid.error();
+  const sockaddr_un& address = *valid;
   Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (fd.get() < 0) return connect_error(path, errno);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {

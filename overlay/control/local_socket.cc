@@ -72,7 +72,7 @@ Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
 
 }  // namespace
 
-Result<BoundSocket> bind_local_socket(const std::string& path, mode_t directory_mode) {
+Result<sockaddr_un> local_socket_address(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
@@ -81,6 +81,13 @@ Result<BoundSocket> bind_local_socket(const std::string& path, mode_t directory_
                  ENAMETOOLONG};
   }
   std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+Result<BoundSocket> bind_local_socket(const std::string& path, mode_t directory_mode) {
+  const auto valid = local_socket_address(path);
+  if (!valid) return valid.error();
+  const sockaddr_un& address = *valid;
   if (auto made = make_directories(path, directory_mode); !made) return made.error();
   if (auto removed = remove_stale(path, address); !removed) return removed.error();
 

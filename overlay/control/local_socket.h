@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include <string>
 
@@ -20,6 +21,9 @@ struct BoundSocket {
   int fd = -1;  // listening, non-blocking, close-on-exec; the caller owns it
   FileIdentity identity;
 };
+
+// The path as both ends of a socket give it to the kernel. An Error (ENAMETOOLONG) when it is empty or too long.
+Result<sockaddr_un> local_socket_address(const std::string& path);
 
 // Makes the missing directories (the last with `directory_mode`, those above 0755), removes the socket of a
 // daemon that is no more, binds with mode 0600 whatever the umask is, and listens. Errors name the path and
