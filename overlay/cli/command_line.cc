@@ -24,7 +24,7 @@ namespace json = boost::json;
 constexpr char kFooter[] =
     "Exit status:\n"
     "  0  done\n"
-    "  1  the answer is no: check found errors, or explain found that the packet is dropped\n"
+    "  1  the answer is no: check or reload found errors, or explain found that the packet is dropped\n"
     "  2  wrong command line or wrong input\n"
     "  3  no daemon answers, or several do and none was named\n"
     "  4  no permission\n"
@@ -115,6 +115,19 @@ ExitCode explain_command(const Surroundings& around, const Options& options) {
              });
 }
 
+// What is wrong with the file goes to standard error, as `check` has it.
+ExitCode reload_command(const Surroundings& around, const Options& options) {
+  return ask(around, options, {{"command", "reload"}}, [&](const json::value& answer) {
+    const auto report = control::reload_from_json(answer);
+    const ExitCode code = show_report(around, options, answer, "", report, render_reload);
+    if (code != ExitCode::kDone) return code;
+    for (const auto* lines : {&report->warnings, &report->errors}) {
+      for (const auto& line : *lines) around.err << line << "\n";
+    }
+    return report->done && report->errors.empty() ? ExitCode::kDone : ExitCode::kAnswerIsNo;
+  });
+}
+
 ExitCode check_command(const Surroundings& around, const Options& options) {
   struct stat found {};
   if (::stat(options.file.c_str(), &found) != 0) {
@@ -151,6 +164,8 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
       {"drops", "Show the packets that were not delivered, by reason", status("drops", render_drops)},
       {"explain", "Say where a packet to ADDRESS goes, and why",
        [&] { return explain_command(around, options); }},
+      {"reload", "Make the daemon read its config file again; a file with an error changes nothing",
+       [&] { return reload_command(around, options); }},
       {"check", "Check the config FILE without a daemon", [&] { return check_command(around, options); }},
       {"genkey", "Print a new private key", [&] { return genkey_command(around); }},
       {"pubkey", "Print the public key of the private key on standard input",

@@ -233,6 +233,14 @@ std::string render_routes(const control::RoutesReport& routes, bool colour) {
   return table.empty() ? "no routes learned\n" : table.to_string(colour);
 }
 
+std::string render_reload(const control::ReloadReport& reload, bool colour) {
+  if (!reload.done) return styled("nothing was changed", Style::kBad, colour) + "\n";
+  if (reload.changes.empty()) return "the file says what runs already\n";
+  std::string out;
+  for (const auto& line : reload.changes) out += line + "\n";
+  return out;
+}
+
 std::string render_explain(const control::ExplainReport& explanation, bool colour) {
   const std::string verdict =
       explanation.delivered

@@ -39,6 +39,8 @@ class KeyPositions {
     return found == keys_.end() ? section_ : found->second;
   }
   SourcePosition section() const { return section_; }
+  // Where something is written is no part of what it says: two configs that say the same are equal.
+  friend bool operator==(const KeyPositions&, const KeyPositions&) { return true; }
 
  private:
   SourcePosition section_;
@@ -64,6 +66,7 @@ struct Site {
   std::string state_dir;                    // "/var/lib/greywire/<name>" unless set
   LogLevel log_level = LogLevel::kInfo;
   KeyPositions at;
+  friend bool operator==(const Site&, const Site&) = default;
 };
 
 struct Peer {
@@ -84,6 +87,7 @@ struct Peer {
   SourceCheck source_check = SourceCheck::kCeiling;
   bool copy_dscp = false;                   // into outer headers; ECN always follows the inner packet
   KeyPositions at;
+  friend bool operator==(const Peer&, const Peer&) = default;
 };
 
 struct Tunnel {
@@ -101,6 +105,7 @@ struct Tunnel {
   std::optional<bool> mss_clamp;            // default: see clamps_mss()
   std::uint8_t ttl = 64;                    // of the delivery packet
   KeyPositions at;
+  friend bool operator==(const Tunnel&, const Tunnel&) = default;
 };
 
 struct Underlay {
@@ -110,12 +115,14 @@ struct Underlay {
   std::string device;                       // empty: not bound
   std::string vrf;                          // empty: none
   KeyPositions at;
+  friend bool operator==(const Underlay&, const Underlay&) = default;
 };
 
 struct Routing {
   std::string zebra = "/run/frr/zserv.api";
   std::chrono::milliseconds hold{240'000};  // how long learned entries outlive a zebra that came back without them
   KeyPositions at;
+  friend bool operator==(const Routing&, const Routing&) = default;
 };
 
 struct Config {

@@ -145,6 +145,16 @@ struct ExplainReport {
   friend bool operator==(const ExplainReport&, const ExplainReport&) = default;
 };
 
+// What became of `greywire reload`.
+struct ReloadReport {
+  bool done = false;                 // false: nothing was changed, `errors` say why
+  std::vector<std::string> changes;  // one line each; empty: the file says what runs already
+  std::vector<std::string> warnings;
+  std::vector<std::string> errors;   // "site.toml:12:3: …"; where done: what could not be made
+
+  friend bool operator==(const ReloadReport&, const ReloadReport&) = default;
+};
+
 // The reasons with a count, from any number of counter sets (one a worker) added up, largest first.
 std::vector<DropReport> drop_reports(const std::vector<const DropCounters*>& counters);
 

@@ -132,6 +132,14 @@ void describe(V& v, S& s) {
   v("steps", s.steps);
 }
 
+template <class V, Is<ReloadReport> S>
+void describe(V& v, S& s) {
+  v("done", s.done);
+  v("changes", s.changes);
+  v("warnings", s.warnings);
+  v("errors", s.errors);
+}
+
 template <class T>
 concept Text = std::is_same_v<T, IpAddress> || std::is_same_v<T, Prefix> || std::is_same_v<T, Endpoint>;
 template <class T>
@@ -292,6 +300,9 @@ boost::json::value to_json(const RoutesReport& routes) {
 boost::json::value to_json(const ExplainReport& explanation) {
   return Writer::encode(explanation);
 }
+boost::json::value to_json(const ReloadReport& reload) {
+  return Writer::encode(reload);
+}
 
 Result<SiteStatus> site_status_from_json(const boost::json::value& json) {
   return read<SiteStatus>(json);
@@ -301,6 +312,9 @@ Result<RoutesReport> routes_from_json(const boost::json::value& json) {
 }
 Result<ExplainReport> explain_from_json(const boost::json::value& json) {
   return read<ExplainReport>(json);
+}
+Result<ReloadReport> reload_from_json(const boost::json::value& json) {
+  return read<ReloadReport>(json);
 }
 
 }  // namespace greywire::control

@@ -17,8 +17,12 @@ constexpr std::size_t kMaxAlerts = 50;
 
 }  // namespace
 
-RunningSite::RunningSite(config::Config config, unsigned workers)
-    : config_(std::move(config)), workers_(workers), derived_(config::derive(config_)), started_(engine::boot_now()) {}
+RunningSite::RunningSite(config::Config config, std::string config_file, unsigned workers)
+    : config_(std::make_shared<const config::Config>(std::move(config))),
+      config_file_(std::move(config_file)),
+      workers_(workers),
+      derived_(config::derive(*config_)),
+      started_(engine::boot_now()) {}
 
 RunningSite::~RunningSite() {
   zebra_.reset();
@@ -35,11 +39,8 @@ RunningSite::~RunningSite() {
 }
 
 Result<void> RunningSite::start() {
-  signals_.add(SIGINT);
-  signals_.add(SIGTERM);
-  signals_.async_wait([this](const boost::system::error_code& error, int) {
-    if (!error) io_.stop();
-  });
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) signals_.add(signal);
+  watch_signals();
   auto netlink = links::LinkNetlink::open();
   if (!netlink) return netlink.error();
   netlink_ = std::move(*netlink);
@@ -49,7 +50,7 @@ Result<void> RunningSite::start() {
 
   engine::EngineOptions options;
   options.workers = workers_;
-  options.bind_device = config_.underlay.vrf.empty() ? config_.underlay.device : config_.underlay.vrf;
+  options.bind_device = config_->underlay.vrf.empty() ? config_->underlay.device : config_->underlay.vrf;
   if (auto kept = timestamps_.read(); kept) {
     options.kept_timestamp = *kept;
   } else {
@@ -69,12 +70,14 @@ Result<void> RunningSite::start() {
     });
   };
   engine_ = std::make_unique<engine::Engine>(options, std::move(events));
-  engine_->set_private_key(config_.site.private_key);
+  engine_->set_private_key(config_->site.private_key);
 
   if (auto ok = open_devices(); !ok) return ok;
   if (auto ok = choose_underlay(); !ok) return ok;
-  if (auto ok = engine_->listen(config_.site.listen_port); !ok) return ok;
-  add_peers();
+  if (auto ok = engine_->listen(config_->site.listen_port); !ok) return ok;
+  for (const config::Peer& peer : config_->peers) {
+    if (peer.enabled) add_peer(peer);
+  }
   if (auto ok = open_tunnels(); !ok) return ok;
   if (auto ok = open_control(); !ok) return ok;
   start_routing();
@@ -82,9 +85,18 @@ Result<void> RunningSite::start() {
   watch_links();
   refresh();
   engine_->initiate_all();
-  spdlog::info("{} is up: {} peers, {} tunnels, port {}, {} with {} worker(s)", config_.site.name, peers_.size(),
-               tunnels_.size(), config_.site.listen_port, engine_->aead_name(), engine_->workers());
+  spdlog::info("{} is up: {} peers, {} tunnels, port {}, {} with {} worker(s)", config_->site.name, peers_.size(),
+               tunnels_.size(), config_->site.listen_port, engine_->aead_name(), engine_->workers());
   return {};
+}
+
+void RunningSite::watch_signals() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal != SIGHUP) return io_.stop();
+    reload();
+    watch_signals();
+  });
 }
 
 void RunningSite::keep_timestamp(const wireguard::Timestamp& stamp) {
@@ -99,7 +111,7 @@ void RunningSite::keep_timestamp(const wireguard::Timestamp& stamp) {
 Result<void> RunningSite::open_control() {
   wg_control_.emplace(*engine_, config_, [](std::string_view what) { spdlog::warn("{}", what); });
   if (underlay_) wg_control_->set_mark(underlay_->mark);
-  auto uapi = control::serve_uapi(io_, config_.site.interface, *wg_control_, [] {
+  auto uapi = control::serve_uapi(io_, config_->site.interface, *wg_control_, [] {
     spdlog::warn("the WireGuard socket was removed: `wg` cannot reach this device until a restart");
   });
   if (!uapi) return uapi.error();
@@ -115,14 +127,11 @@ Result<void> RunningSite::open_control() {
     if (!address) return address.error();
     return control::to_json(explain(*address));
   });
-  return control_.listen(io_, config_.site.control_socket);
+  control_.add_command("reload", [this](const object&) -> Result<value> { return control::to_json(reload()); });
+  return control_.listen(io_, config_->site.control_socket);
 }
 
-void RunningSite::start_routing() {
-  routing::AdapterOptions options;
-  if (config_.routing) options.hold_time = config_.routing->hold;
-  adapter_ = std::make_unique<routing::RoutingAdapter>(*this, *this, options);
-  const TimePoint now = engine::boot_now();
+std::vector<routing::PeerRouting> RunningSite::peer_routing() const {
   std::vector<routing::PeerRouting> peers;
   for (const auto& [name, record] : peers_) {
     routing::PeerRouting peer;
@@ -135,13 +144,25 @@ void RunningSite::start_routing() {
     peer.max_prefixes = record.config->max_prefixes;
     peers.push_back(std::move(peer));
   }
-  std::vector<Prefix> own = config_.site.networks;
-  for (const IpAddress& address : config_.site.overlay_addresses) own.push_back(Prefix::host(address));
-  adapter_->set_own(std::move(own), now);
+  return peers;
+}
+
+std::vector<Prefix> RunningSite::own_prefixes() const {
+  std::vector<Prefix> own = config_->site.networks;
+  for (const IpAddress& address : config_->site.overlay_addresses) own.push_back(Prefix::host(address));
+  return own;
+}
+
+void RunningSite::start_routing() {
+  routing::AdapterOptions options;
+  if (config_->routing) options.hold_time = config_->routing->hold;
+  adapter_ = std::make_unique<routing::RoutingAdapter>(*this, *this, options);
+  const TimePoint now = engine::boot_now();
+  adapter_->set_own(own_prefixes(), now);
   adapter_->set_overlay_ifindex(gateway_ifindex_, now);
-  adapter_->set_peers(std::move(peers), now);
-  if (!config_.routing) return;
-  zebra_ = std::make_unique<routing::zapi::Client>(io_, config_.routing->zebra, *adapter_, engine::boot_now);
+  adapter_->set_peers(peer_routing(), now);
+  if (!config_->routing) return;
+  zebra_ = std::make_unique<routing::zapi::Client>(io_, config_->routing->zebra, *adapter_, engine::boot_now);
   zebra_->start();
 }
 
@@ -163,7 +184,7 @@ void RunningSite::refresh() {
 }
 
 void RunningSite::rederive() {
-  derived_ = config::derive(config_, [this](const config::Peer& peer) -> std::optional<Family> {
+  derived_ = config::derive(*config_, [this](const config::Peer& peer) -> std::optional<Family> {
     const auto it = peers_.find(peer.name);
     if (it != peers_.end() && it->second.underlay) return it->second.underlay;
     return config::endpoint_family(peer);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "overlay/config/config.h"
+#include "overlay/config/config_diff.h"
 #include "overlay/config/derive.h"
 #include "overlay/control/control_api.h"
 #include "overlay/control/local_server.h"
@@ -32,7 +33,8 @@ namespace greywire::daemon {
 
 class RunningSite final : public routing::AllowedIpsSink, public routing::RoutingEvents {
  public:
-  RunningSite(config::Config config, unsigned workers);
+  // `config` is what `config_file` says, which reload() reads again.
+  RunningSite(config::Config config, std::string config_file, unsigned workers);
   ~RunningSite() override;
 
   // Makes everything, or says what could not be made and takes back the rest.
@@ -41,16 +43,16 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
 
  private:
   struct PeerRecord {
-    const config::Peer* config = nullptr;
+    const config::Peer* config = nullptr;  // in *config_; see adopt()
     PeerId id;
     bool reachable = false;  // by the probe; always where probes are off
     std::optional<Family> underlay;
     std::unique_ptr<PeerEndpoints> endpoints;  // none: the peer calls
   };
   struct TunnelRecord {
-    const config::Tunnel* config = nullptr;
+    const config::Tunnel* config = nullptr;  // in *config_
     LinkId link;
-    Mtu payload_mtu;
+    links::Ifindex ifindex = 0;
   };
 
   // start(), in this order
@@ -59,8 +61,24 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   Result<void> open_tunnels();
   Result<void> open_control();
   void keep_timestamp(const wireguard::Timestamp& stamp);
-  void add_peers();
+  void watch_signals();
+  void add_peer(const config::Peer& peer);
+  wireguard::PeerChange settings_of(const config::Peer& peer) const;
+  void find_endpoints(PeerRecord& record);
+  Result<void> add_tunnel(const config::Tunnel& tunnel);
+  std::vector<routing::PeerRouting> peer_routing() const;
+  std::vector<Prefix> own_prefixes() const;
+  std::vector<IpAddress> own_overlay() const;
   void start_routing();
+
+  // What a new config asks for (running_site_reload.cc). Everybody that it does not name keeps what he has.
+  control::ReloadReport reload();
+  void apply(const config::ConfigDiff& diff, std::shared_ptr<const config::Config> fresh, control::ReloadReport& report);
+  void adopt(std::shared_ptr<const config::Config> fresh);
+  void remove_peer(const std::string& name);
+  void change_peer(const std::string& name, const std::vector<config::PeerEndpoint>& old_endpoints);
+  void remove_tunnel(const std::string& name);
+
   engine::TunnelOptions tunnel_options(const config::Tunnel& tunnel, const PeerRecord& peer) const;
   engine::PeerPolicy policy_of(const config::Peer& peer, const config::DerivedPeer& derived) const;
   std::vector<Prefix> sources_of(const config::Peer& peer) const;
@@ -94,7 +112,8 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   void notice(std::string_view line) override;
   void alert(std::string_view line) override;
 
-  const config::Config config_;
+  std::shared_ptr<const config::Config> config_;  // what runs; replaced as a whole by adopt()
+  const std::string config_file_;
   const unsigned workers_;
   config::Derived derived_;
   const TimePoint started_;
@@ -112,7 +131,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::uint32_t gateway_ifindex_ = 0;
   std::vector<links::Ifindex> own_ifindexes_;
   std::set<std::string> told_problems_;
-  TimestampFile timestamps_{config_.site.state_dir};
+  TimestampFile timestamps_{config_->site.state_dir};
   bool told_state_ = false;
 
   std::map<std::string, PeerRecord> peers_;    // by name; enabled ones

@@ -14,25 +14,29 @@ constexpr std::chrono::milliseconds kDebounce{20};
 }  // namespace
 
 Result<void> RunningSite::open_devices() {
-  auto gateway = engine::TunDevice::open(config_.site.interface, engine::TunKind::kTun, engine_->workers());
+  auto gateway = engine::TunDevice::open(config_->site.interface, engine::TunKind::kTun, engine_->workers());
   if (!gateway) return gateway.error();
   gateway_ifindex_ = static_cast<std::uint32_t>(gateway->ifindex());
   own_ifindexes_.push_back(gateway_ifindex_);
-  std::vector<IpAddress> own = config_.site.overlay_addresses;
-  own.push_back(derived_.link_local);
-  engine_->set_own_overlay(std::move(own));
+  engine_->set_own_overlay(own_overlay());
   engine_->add_link(std::move(*gateway), std::nullopt);
   return {};
 }
 
+std::vector<IpAddress> RunningSite::own_overlay() const {
+  std::vector<IpAddress> own = config_->site.overlay_addresses;
+  own.push_back(derived_.link_local);
+  return own;
+}
+
 Result<void> RunningSite::choose_underlay() {
-  if (!config_.underlay.device.empty() || !config_.underlay.vrf.empty() || config_.underlay.mark == 0U) return {};
+  if (!config_->underlay.device.empty() || !config_->underlay.vrf.empty() || config_->underlay.mark == 0U) return {};
   const auto actual = netlink_->read({});
   if (!actual) return actual.error();
-  links::Underlay underlay = links::choose_underlay(config_.site.interface, *actual);
-  if (config_.underlay.mark) underlay.mark = *config_.underlay.mark;
-  if (config_.underlay.table) {
-    underlay.table = *config_.underlay.table;
+  links::Underlay underlay = links::choose_underlay(config_->site.interface, *actual);
+  if (config_->underlay.mark) underlay.mark = *config_->underlay.mark;
+  if (config_->underlay.table) {
+    underlay.table = *config_->underlay.table;
     underlay.mirror_main = false;
   }
   if (const int code = engine_->set_fwmark(underlay.mark); code != 0) return Error{"cannot mark outer packets", code};
@@ -67,7 +71,7 @@ engine::TunnelOptions RunningSite::tunnel_options(const config::Tunnel& tunnel, 
   engine::TunnelOptions options;
   options.peer = peer.id;
   options.config.ethernet = tunnel.kind == config::TunnelKind::kGretap;
-  const auto delivery = config::delivery_of(config_.site, *peer.config, tunnel);
+  const auto delivery = config::delivery_of(config_->site, *peer.config, tunnel);
   if (delivery) {
     options.config.local = delivery->local;
     options.config.remote = delivery->remote;
@@ -81,49 +85,59 @@ engine::TunnelOptions RunningSite::tunnel_options(const config::Tunnel& tunnel, 
   return options;
 }
 
-void RunningSite::add_peers() {
-  for (const config::Peer& peer : config_.peers) {
-    if (!peer.enabled) continue;
-    wireguard::PeerChange change;
-    change.public_key = peer.public_key;
-    change.origin = Origin::kConfig;
-    if (!peer.preshared_key.is_zero()) change.preshared_key = peer.preshared_key;
-    change.persistent_keepalive = static_cast<std::uint16_t>(config::effective_keepalive(peer).count());
-    for (const IpAddress& address : peer.overlay_addresses) change.allowed_ips.push_back({Prefix::host(address), false});
-    change.allowed_ips.push_back({Prefix::host(config::link_local_of(peer.public_key)), false});
-    for (const Prefix& prefix : peer.allowed_ips) change.allowed_ips.push_back({prefix, false});
-    engine_->change_peer(change);
+// All that the config says of the peer in WireGuard's terms; takes back what an older one said.
+wireguard::PeerChange RunningSite::settings_of(const config::Peer& peer) const {
+  wireguard::PeerChange change;
+  change.public_key = peer.public_key;
+  change.origin = Origin::kConfig;
+  change.preshared_key = peer.preshared_key;
+  change.persistent_keepalive = static_cast<std::uint16_t>(config::effective_keepalive(peer).count());
+  change.replace_allowed_ips = true;
+  for (const IpAddress& address : peer.overlay_addresses) change.allowed_ips.push_back({Prefix::host(address), false});
+  change.allowed_ips.push_back({Prefix::host(config::link_local_of(peer.public_key)), false});
+  for (const Prefix& prefix : peer.allowed_ips) change.allowed_ips.push_back({prefix, false});
+  return change;
+}
 
-    PeerRecord& record = peers_[peer.name];
-    record.config = &peer;
-    record.id = *engine_->find_peer(peer.public_key);
-    record.reachable = !peer.liveness || peer.overlay_addresses.empty();
-    record.underlay = config::endpoint_family(peer);
-    if (const auto* derived = derived_of(peer.name)) {
-      engine_->set_peer_policy(record.id, policy_of(peer, *derived));
-    }
-    if (peer.endpoints.empty()) continue;
-    record.endpoints = std::make_unique<PeerEndpoints>(
-        io_, peer.endpoints,
-        [this, &record](const std::vector<Endpoint>& candidates) { endpoints_changed(record, candidates); },
-        [name = peer.name](const std::string& host, const std::string& why) {
-          spdlog::warn("an endpoint of {} cannot be resolved ({}: {}); trying again every 10 s", name, host, why);
-        });
-    record.endpoints->start();
-  }
+void RunningSite::add_peer(const config::Peer& peer) {
+  engine_->change_peer(settings_of(peer));
+  PeerRecord& record = peers_[peer.name];
+  record.config = &peer;
+  record.id = *engine_->find_peer(peer.public_key);
+  record.reachable = !peer.liveness || peer.overlay_addresses.empty();
+  record.underlay = config::endpoint_family(peer);
+  if (const auto* derived = derived_of(peer.name)) engine_->set_peer_policy(record.id, policy_of(peer, *derived));
+  find_endpoints(record);
+}
+
+void RunningSite::find_endpoints(PeerRecord& record) {
+  record.endpoints.reset();
+  if (record.config->endpoints.empty()) return;
+  record.endpoints = std::make_unique<PeerEndpoints>(
+      io_, record.config->endpoints,
+      [this, &record](const std::vector<Endpoint>& candidates) { endpoints_changed(record, candidates); },
+      [name = record.config->name](const std::string& host, const std::string& why) {
+        spdlog::warn("an endpoint of {} cannot be resolved ({}: {}); trying again every 10 s", name, host, why);
+      });
+  record.endpoints->start();
+}
+
+Result<void> RunningSite::add_tunnel(const config::Tunnel& tunnel) {
+  const auto kind = tunnel.kind == config::TunnelKind::kGretap ? engine::TunKind::kTap : engine::TunKind::kTun;
+  auto device = engine::TunDevice::open(tunnel.name, kind, engine_->workers());
+  if (!device) return device.error();
+  TunnelRecord& record = tunnels_[tunnel.name];
+  record.config = &tunnel;
+  record.ifindex = static_cast<links::Ifindex>(device->ifindex());
+  own_ifindexes_.push_back(record.ifindex);
+  record.link = engine_->add_link(std::move(*device), tunnel_options(tunnel, peers_.at(tunnel.peer)));
+  return {};
 }
 
 Result<void> RunningSite::open_tunnels() {
-  for (const config::Tunnel& tunnel : config_.tunnels) {
-    const auto peer = peers_.find(tunnel.peer);
-    if (peer == peers_.end()) continue;  // its peer is disabled
-    const auto kind = tunnel.kind == config::TunnelKind::kGretap ? engine::TunKind::kTap : engine::TunKind::kTun;
-    auto device = engine::TunDevice::open(tunnel.name, kind, engine_->workers());
-    if (!device) return device.error();
-    own_ifindexes_.push_back(static_cast<links::Ifindex>(device->ifindex()));
-    TunnelRecord& record = tunnels_[tunnel.name];
-    record.config = &tunnel;
-    record.link = engine_->add_link(std::move(*device), tunnel_options(tunnel, peer->second));
+  for (const config::Tunnel& tunnel : config_->tunnels) {
+    if (peers_.count(tunnel.peer) == 0) continue;  // its peer is disabled
+    if (auto ok = add_tunnel(tunnel); !ok) return ok;
   }
   return {};
 }
@@ -132,12 +146,12 @@ Result<void> RunningSite::open_tunnels() {
 // only once a device, a host route. They stand while the peer answers.
 links::LinkSpec RunningSite::desired_gateway(links::DesiredLinks& all) const {
   links::LinkSpec gateway;
-  gateway.name = config_.site.interface;
+  gateway.name = config_->site.interface;
   gateway.mtu = derived_.device_mtu;
   gateway.no_automatic_link_local = true;
   gateway.gso_max_size = engine::kGsoMaxSize;
   std::optional<IpAddress> own_v4, own_v6;
-  for (const IpAddress& own : config_.site.overlay_addresses) {
+  for (const IpAddress& own : config_->site.overlay_addresses) {
     gateway.addresses.push_back(links::LinkAddress::plain(own, own.bits()));
     auto& first = own.is_v4() ? own_v4 : own_v6;
     if (!first) first = own;

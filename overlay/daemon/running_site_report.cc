@@ -32,13 +32,13 @@ std::string state_text(const routing::RouteStatus& route) {
 control::SiteStatus RunningSite::status() {
   control::SiteStatus out;
   const wireguard::DeviceStatus device = engine_->status();
-  out.site = config_.site.name;
+  out.site = config_->site.name;
   out.version = GREYWIRE_VERSION;
-  out.interface = config_.site.interface;
+  out.interface = config_->site.interface;
   out.listen_port = device.listen_port;
   out.fwmark = device.fwmark;
   out.public_key = device.public_key.to_base64();
-  out.overlay_addresses = config_.site.overlay_addresses;
+  out.overlay_addresses = config_->site.overlay_addresses;
   out.uptime = elapsed<std::chrono::seconds>(started_);
   for (const auto& peer : device.peers) out.peers.push_back(report(peer));
   const auto learned = adapter_->routes();
@@ -65,7 +65,7 @@ control::SiteStatus RunningSite::status() {
 
 control::PeerReport RunningSite::report(const wireguard::PeerStatus& peer) const {
   control::PeerReport out;
-  out.name = name_of_peer(config_, peer.public_key);
+  out.name = name_of_peer(*config_, peer.public_key);
   out.public_key = peer.public_key.to_base64();
   out.preshared_key = !peer.preshared_key.is_zero();
   out.origin = peer.origin == Origin::kConfig ? "config" : "wg";
@@ -128,7 +128,7 @@ std::vector<control::TunnelReport> RunningSite::tunnel_reports() {
 
 std::vector<control::MtuReport> RunningSite::mtu_reports() const {
   std::vector<control::MtuReport> out;
-  const Mtu underlay = config_.underlay.mtu;
+  const Mtu underlay = config_->underlay.mtu;
   control::MtuReport under;
   under.name = "underlay";
   under.kind = "underlay";
@@ -136,12 +136,12 @@ std::vector<control::MtuReport> RunningSite::mtu_reports() const {
   under.origin = "configured";
   out.push_back(under);
   control::MtuReport gateway;
-  gateway.name = config_.site.interface;
+  gateway.name = config_->site.interface;
   gateway.kind = "device";
   gateway.mtu = derived_.device_mtu;
   gateway.path = underlay;
   gateway.overhead = underlay.bytes - std::min(underlay.bytes, derived_.device_mtu.bytes);
-  gateway.origin = config_.site.mtu ? "configured" : "computed";
+  gateway.origin = config_->site.mtu ? "configured" : "computed";
   out.push_back(gateway);
   for (const auto& peer : derived_.peers) {
     if (!peer.enabled) continue;
@@ -153,7 +153,7 @@ std::vector<control::MtuReport> RunningSite::mtu_reports() const {
     report.overhead = underlay.bytes - std::min(underlay.bytes, peer.inner_mtu.bytes);
     report.mss_ipv4 = Mtu{peer.mss.v4};
     report.mss_ipv6 = Mtu{peer.mss.v6};
-    const config::Peer* configured = config_.find_peer(peer.name);
+    const config::Peer* configured = config_->find_peer(peer.name);
     report.origin = configured != nullptr && configured->mtu ? "configured" : "computed";
     out.push_back(report);
   }
@@ -178,10 +178,10 @@ std::vector<control::MtuReport> RunningSite::mtu_reports() const {
 
 control::RoutingReport RunningSite::routing_report() const {
   control::RoutingReport out;
-  if (!config_.routing) return out;
+  if (!config_->routing) return out;
   const routing::RoutingStatus status = adapter_->status();
   out.source = "zebra";
-  out.socket = config_.routing->zebra;
+  out.socket = config_->routing->zebra;
   out.state = routing::source_state_name(status.source);
   out.release_group = status.release;
   out.routes = status.routes;
@@ -224,14 +224,14 @@ control::ExplainReport RunningSite::explain(const IpAddress& address) {
   out.address = address;
   const wireguard::DeviceStatus device = engine_->status();
   const RouteTarget target = engine_->lookup(address);
-  out.steps.push_back(fmt::format("the kernel's routes must lead to {} (ip route get {})", config_.site.interface,
+  out.steps.push_back(fmt::format("the kernel's routes must lead to {} (ip route get {})", config_->site.interface,
                                   address.to_string()));
   for (const auto& peer : device.peers) {
     for (const auto& entry : peer.allowed_ips) {
       if (!entry.prefix.contains(address) || (out.match && out.match->length() >= entry.prefix.length())) continue;
       if (target == kNone || target == kDiscard || target.value != peer.id.value) continue;
       out.match = entry.prefix;
-      out.peer = name_of_peer(config_, peer.public_key);
+      out.peer = name_of_peer(*config_, peer.public_key);
       out.origin = entry.origin == Origin::kConfig ? "config" : entry.origin == Origin::kWg ? "wg" : "learned";
     }
   }
@@ -254,7 +254,7 @@ control::ExplainReport RunningSite::explain(const IpAddress& address) {
   out.delivered = true;
   if (out.match) out.steps.push_back(fmt::format("{} ({}) leads to {}", out.match->to_string(), out.origin, out.peer));
   for (const auto& peer : device.peers) {
-    if (name_of_peer(config_, peer.public_key) != out.peer) continue;
+    if (name_of_peer(*config_, peer.public_key) != out.peer) continue;
     out.steps.push_back(peer.endpoint ? fmt::format("sealed and sent to {}", peer.endpoint->to_string())
                                       : "the peer has no endpoint yet: it must call first");
   }

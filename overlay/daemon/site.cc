@@ -6,23 +6,10 @@
 #include <cstdio>
 
 #include "overlay/config/load.h"
+#include "overlay/daemon/log_level.h"
 #include "overlay/daemon/running_site.h"
 
 namespace greywire::daemon {
-namespace {
-
-spdlog::level::level_enum level_of(config::LogLevel level) {
-  switch (level) {
-    case config::LogLevel::kTrace: return spdlog::level::trace;
-    case config::LogLevel::kDebug: return spdlog::level::debug;
-    case config::LogLevel::kInfo: return spdlog::level::info;
-    case config::LogLevel::kWarning: return spdlog::level::warn;
-    case config::LogLevel::kError: return spdlog::level::err;
-  }
-  return spdlog::level::info;
-}
-
-}  // namespace
 
 Result<void> run_site(const std::string& config_file, unsigned workers) {
   auto loaded = config::load(config_file);
@@ -39,7 +26,7 @@ Result<void> run_site(const std::string& config_file, unsigned workers) {
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e %n %l: %v");
   spdlog::set_default_logger(log);
 
-  RunningSite site(std::move(*loaded.config), workers);
+  RunningSite site(std::move(*loaded.config), config_file, workers);
   if (auto started = site.start(); !started) return started;
   site.run();
   return {};

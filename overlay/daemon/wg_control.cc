@@ -10,14 +10,14 @@
 namespace greywire::daemon {
 
 int WgControl::set_private_key(const PrivateKey& key) {
-  if (!key.is_zero() && derive_public_key(key) != config_.site.public_key) {
+  if (!key.is_zero() && derive_public_key(key) != config_->site.public_key) {
     ignored_("`wg` cannot change the private key: it is private_key_file of [site]");
   }
   return 0;
 }
 
 int WgControl::set_listen_port(std::uint16_t port) {
-  if (port != 0 && port != config_.site.listen_port) {
+  if (port != 0 && port != config_->site.listen_port) {
     ignored_(fmt::format("`wg` cannot move the site to port {}: that is listen_port of [site]", port));
   }
   return 0;
@@ -31,10 +31,10 @@ int WgControl::set_fwmark(std::uint32_t mark) {
 }
 
 int WgControl::change_peer(const wireguard::PeerChange& change) {
-  const auto peer = std::find_if(config_.peers.begin(), config_.peers.end(), [&](const config::Peer& candidate) {
+  const auto peer = std::find_if(config_->peers.begin(), config_->peers.end(), [&](const config::Peer& candidate) {
     return candidate.enabled && candidate.public_key == change.public_key;
   });
-  if (peer == config_.peers.end()) return device_.change_peer(change);
+  if (peer == config_->peers.end()) return device_.change_peer(change);
   if (change.remove) {
     ignored_(fmt::format("`wg` cannot remove peer {}: it is in the config", peer->name));
     return 0;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string_view>
 
 #include "overlay/config/config.h"
@@ -16,10 +17,12 @@ namespace greywire::daemon {
 
 class WgControl final : public wireguard::DeviceControl {
  public:
-  // `ignored` is told in words what `wg` tried in vain. Both references outlive the object. `mark` is the one that is set.
-  WgControl(wireguard::DeviceControl& device, const config::Config& config, std::function<void(std::string_view)> ignored)
-      : device_(device), config_(config), ignored_(std::move(ignored)) {}
-  void set_mark(std::uint32_t mark) { mark_ = mark; }
+  // `ignored` is told in words what `wg` tried in vain. `device` outlives the object.
+  WgControl(wireguard::DeviceControl& device, std::shared_ptr<const config::Config> config,
+            std::function<void(std::string_view)> ignored)
+      : device_(device), config_(std::move(config)), ignored_(std::move(ignored)) {}
+  void set_config(std::shared_ptr<const config::Config> config) { config_ = std::move(config); }
+  void set_mark(std::uint32_t mark) { mark_ = mark; }  // the one that is set
 
   wireguard::DeviceStatus status() override { return device_.status(); }
   int set_private_key(const PrivateKey& key) override;
@@ -30,7 +33,7 @@ class WgControl final : public wireguard::DeviceControl {
 
  private:
   wireguard::DeviceControl& device_;
-  const config::Config& config_;
+  std::shared_ptr<const config::Config> config_;
   std::function<void(std::string_view)> ignored_;
   std::uint32_t mark_ = 0;
 };

@@ -58,6 +58,9 @@ void Engine::set_endpoints(PeerId peer, std::vector<Endpoint> candidates) {
 void Engine::initiate_all() {
   protocol_->call([](Protocol& p) { p.initiate_all(); });
 }
+void Engine::initiate(PeerId peer) {
+  protocol_->call([&](Protocol& p) { p.initiate(peer); });
+}
 wireguard::Timestamp Engine::greatest_timestamp() {
   return protocol_->call([](Protocol& p) { return p.greatest_timestamp(); });
 }
@@ -66,6 +69,9 @@ LinkId Engine::add_link(TunDevice device, std::optional<TunnelOptions> tunnel) {
 }
 void Engine::remove_link(LinkId link) {
   protocol_->call([&](Protocol& p) { p.remove_link(link); });
+}
+void Engine::replace_tunnel(LinkId link, TunnelOptions tunnel) {
+  protocol_->call([&](Protocol& p) { p.replace_tunnel(link, tunnel); });
 }
 Result<void> Engine::set_carrier(LinkId link, bool on) {
   return protocol_->call([&](Protocol& p) { return p.set_carrier(link, on); });

@@ -101,12 +101,15 @@ class Engine final : public wireguard::DeviceControl {
   void set_endpoints(PeerId peer, std::vector<Endpoint> candidates);
   // Handshakes with everybody who has an endpoint, now.
   void initiate_all();
+  void initiate(PeerId peer);  // the same with one
   // Of all initiations so far: what to keep at an orderly end. Zero: there was none.
   wireguard::Timestamp greatest_timestamp();
 
   // Devices, made by TunDevice::open with workers() queues. Without a tunnel it is the plain one, gw0.
   LinkId add_link(TunDevice device, std::optional<TunnelOptions> tunnel);
   void remove_link(LinkId link);
+  // Other options for a link that is there; its device, traffic counts and packets under way stay.
+  void replace_tunnel(LinkId link, TunnelOptions tunnel);
   Result<void> set_carrier(LinkId link, bool on);
 
   void set_own_overlay(std::vector<IpAddress> addresses);

@@ -296,6 +296,11 @@ void Engine::Protocol::initiate_all() {
   }
 }
 
+void Engine::Protocol::initiate(PeerId id) {
+  wireguard::Peer* peer = device_.find(id);
+  if (peer != nullptr && peer->shared->has_endpoint()) device_.initiate(*peer, now());
+}
+
 void Engine::Protocol::learn(std::span<const LearnedRoute> routes) {
   book_.learn(routes);
   book_.flush();

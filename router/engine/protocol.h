@@ -63,9 +63,11 @@ class Engine::Protocol final : private wireguard::Outbox {
   void set_inner_mtu(Mtu mtu);
   void set_endpoints(PeerId peer, const std::vector<Endpoint>& candidates);
   void initiate_all();
+  void initiate(PeerId peer);
   wireguard::Timestamp greatest_timestamp() { return device_.timestamps().greatest(); }
   LinkId add_link(TunDevice device, const std::optional<TunnelOptions>& tunnel);
   void remove_link(LinkId link);
+  void replace_tunnel(LinkId link, const TunnelOptions& tunnel);
   Result<void> set_carrier(LinkId link, bool on);
   void set_own_overlay(std::vector<IpAddress> addresses);
   void set_peer_policy(PeerId peer, PeerPolicy policy);
@@ -96,6 +98,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   void advance_liveness(wireguard::Now now);
   void send_probe(wireguard::Peer& peer, PeerState& state, std::uint64_t sequence, wireguard::Now now);
   void probe_answered(const ProbeReply& reply, TimePoint now);
+  std::shared_ptr<const TunnelEntry> make_tunnel(LinkId link, const TunnelOptions& options) const;
   void drop_peer(PeerId id);
   void rebuild_entry(PeerId id);
   void disown(const IpAddress& address, PeerId owner);

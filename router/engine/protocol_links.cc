@@ -12,21 +12,25 @@ constexpr PeerId kOurselves{0xffffffff};  // owner of our own overlay addresses:
 
 }  // namespace
 
+std::shared_ptr<const TunnelEntry> Engine::Protocol::make_tunnel(LinkId link, const TunnelOptions& options) const {
+  auto entry = std::make_shared<TunnelEntry>(TunnelId{link.value}, link, options.peer, options.config);
+  entry->clamp_mss = options.clamp_mss;
+  entry->check_sources = options.check_sources;
+  std::vector<Prefix> sources = options.sources;
+  if (const auto peer = peers_.find(options.peer); peer != peers_.end()) {
+    sources.insert(sources.end(), peer->second.policy.sources.begin(), peer->second.policy.sources.end());
+  }
+  entry->sources = PrefixSet(sources);
+  return entry;
+}
+
 LinkId Engine::Protocol::add_link(TunDevice device, const std::optional<TunnelOptions>& tunnel) {
   const LinkId link = tunnel ? LinkId{next_link_++} : kPlainLink;
   LinkState& state = links_[link];
   state.device = std::make_shared<TunDevice>(std::move(device));
   state.options = tunnel;
   if (tunnel) {
-    auto entry = std::make_shared<TunnelEntry>(TunnelId{link.value}, link, tunnel->peer, tunnel->config);
-    entry->clamp_mss = tunnel->clamp_mss;
-    entry->check_sources = tunnel->check_sources;
-    std::vector<Prefix> sources = tunnel->sources;
-    if (const auto peer = peers_.find(tunnel->peer); peer != peers_.end()) {
-      sources.insert(sources.end(), peer->second.policy.sources.begin(), peer->second.policy.sources.end());
-    }
-    entry->sources = PrefixSet(sources);
-    state.tunnel = std::move(entry);
+    state.tunnel = make_tunnel(link, *tunnel);
     rebuild_entry(tunnel->peer);
   }
   publish();
@@ -41,6 +45,19 @@ void Engine::Protocol::remove_link(LinkId link) {
   for (auto& worker : workers_) worker->remove_link(link);
   links_.erase(it);
   if (tunnel) rebuild_entry(tunnel->peer);
+  publish();
+}
+
+void Engine::Protocol::replace_tunnel(LinkId link, const TunnelOptions& tunnel) {
+  const auto it = links_.find(link);
+  if (it == links_.end() || !it->second.tunnel) return;
+  const auto old = it->second.tunnel;
+  auto fresh = make_tunnel(link, tunnel);
+  fresh->continue_from(*old);
+  it->second.options = tunnel;
+  it->second.tunnel = std::move(fresh);
+  if (old->peer != tunnel.peer) rebuild_entry(old->peer);
+  rebuild_entry(tunnel.peer);
   publish();
 }
 
@@ -65,7 +82,7 @@ void Engine::Protocol::set_peer_policy(PeerId id, PeerPolicy policy) {
   probes_.erase({state.probe_at, id});
   state.probe_at = kNever;
   if (policy.liveness && !policy.overlay.empty()) {
-    if (!state.liveness) state.liveness.emplace(*policy.liveness);
+    if (!state.liveness || state.policy.liveness != policy.liveness) state.liveness.emplace(*policy.liveness);
     state.probe_at = boot_now();
     probes_.emplace(state.probe_at, id);
   } else {

@@ -13,6 +13,7 @@ namespace greywire {
 struct LivenessConfig {
   Duration interval = std::chrono::seconds(1);
   unsigned count = 3;  // at least 1
+  friend bool operator==(const LivenessConfig&, const LivenessConfig&) = default;
 };
 
 class Liveness {

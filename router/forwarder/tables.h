@@ -24,6 +24,13 @@ inline constexpr LinkId kPlainLink{0};  // gw0
 // Packets and bytes of the payload, counted once a batch. Any thread.
 struct TrafficCounters {
   std::atomic<std::uint64_t> rx_packets{0}, rx_bytes{0}, tx_packets{0}, tx_bytes{0};
+
+  void continue_from(const TrafficCounters& old) {
+    rx_packets.store(old.rx_packets.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    rx_bytes.store(old.rx_bytes.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    tx_packets.store(old.tx_packets.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    tx_bytes.store(old.tx_bytes.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
 };
 
 // One GRE or GRETAP tunnel. The configuration never changes; a changed tunnel is a new entry.
@@ -48,6 +55,12 @@ struct TunnelEntry {
 
   mutable std::atomic<std::uint32_t> next_id{0};  // identification of delivery packets
   mutable TrafficCounters traffic;
+
+  // Takes over what `old` counted: this entry is to stand in its place.
+  void continue_from(const TunnelEntry& old) const {
+    next_id.store(old.next_id.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    traffic.continue_from(old.traffic);
+  }
 };
 
 // Fragments of delivery packets from one peer. Workers share it; the lock is held for one fragment.

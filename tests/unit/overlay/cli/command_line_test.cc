@@ -60,6 +60,9 @@ class FakeDaemon {
       report.steps = {"looked up"};
       return control::to_json(report);
     });
+    api_.add_command("reload", [](const boost::json::object&) -> Result<boost::json::value> {
+      return control::to_json(control::ReloadReport{false, {}, {"a.toml:3:1: warning: w"}, {"a.toml:7:1: unknown key"}});
+    });
     thread_.run([&] { ASSERT_TRUE(api_.listen(thread_.io, path)); });
   }
   ~FakeDaemon() {
@@ -82,7 +85,7 @@ TEST(CommandLine, MistakesAreNamed) {
       {{"tunnel"}, 2, "greywire: unknown command 'tunnel'; did you mean 'tunnels'?\n"},
       {{"zzz"},
        2,
-       "greywire: unknown command 'zzz'; known: status, peers, tunnels, routes, mtu, drops, explain, check, "
+       "greywire: unknown command 'zzz'; known: status, peers, tunnels, routes, mtu, drops, explain, reload, check, "
        "genkey, pubkey, genpsk\n"},
       {{"status", "--jsno"}, 2, "greywire: unknown option '--jsno'; did you mean '--json'?\n"},
       {{"status", "fra"}, 2, "greywire: 'status' takes no further argument 'fra'\n"},
@@ -113,11 +116,19 @@ TEST(CommandLine, MistakesAreNamed) {
 TEST(CommandLine, HelpDocumentsCommandsAndExitCodes) {
   const auto help = greywire({"--help"}, "/");
   EXPECT_EQ(help.code, 0);
-  for (const char* text : {"status", "peers", "tunnels", "routes", "mtu", "drops", "explain", "check",
+  for (const char* text : {"status", "peers", "tunnels", "routes", "mtu", "drops", "explain", "reload", "check",
                            "genkey", "pubkey", "genpsk", "Exit status:", "  3  no daemon answers"}) {
     EXPECT_NE(help.out.find(text), std::string::npos) << text;
   }
-  EXPECT_EQ(help.out.find("reload"), std::string::npos);
+}
+
+TEST(CommandLine, ARefusedReloadSaysWhyAndEndsWithOne) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  const auto reload = greywire({"reload"}, directory.path());
+  EXPECT_EQ(reload.code, 1);
+  EXPECT_EQ(reload.out, "nothing was changed\n");
+  EXPECT_EQ(reload.err, "a.toml:3:1: warning: w\na.toml:7:1: unknown key\n");
 }
 
 TEST(CommandLine, StatusShowsThePeersByNameAndPrefixesApart) {

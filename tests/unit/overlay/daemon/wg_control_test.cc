@@ -59,7 +59,8 @@ class WgOnASite : public ::testing::Test {
   PublicKey stranger;
   FakeDevice device;
   std::vector<std::string> ignored;
-  WgControl control{device, config, [this](std::string_view what) { ignored.emplace_back(what); }};
+  WgControl control{device, std::shared_ptr<const config::Config>(std::shared_ptr<void>(), &config),
+                    [this](std::string_view what) { ignored.emplace_back(what); }};
 };
 
 using Strings = std::vector<std::string>;

@@ -1,0 +1,159 @@
+#include "overlay/config/config_diff.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <span>
+
+namespace greywire::config {
+namespace {
+
+// `differs` none: the key changes at run time.
+template <class Section>
+struct Rule {
+  std::string_view key;
+  bool (*differs)(const Section&, const Section&) = nullptr;
+};
+
+constexpr Rule<Site> kSite[] = {
+    {"name", [](const Site& a, const Site& b) { return a.name != b.name; }},
+    {"private_key_file", [](const Site& a, const Site& b) { return !(a.private_key == b.private_key); }},
+    {"listen_port", [](const Site& a, const Site& b) { return a.listen_port != b.listen_port; }},
+    {"interface", [](const Site& a, const Site& b) { return a.interface != b.interface; }},
+    {"control", [](const Site& a, const Site& b) { return a.control_socket != b.control_socket; }},
+    {"state_dir", [](const Site& a, const Site& b) { return a.state_dir != b.state_dir; }},
+    {"overlay_address"},
+    {"networks"},
+    {"mtu"},
+    {"log_level"},
+};
+constexpr Rule<Underlay> kUnderlay[] = {
+    {"mark", [](const Underlay& a, const Underlay& b) { return a.mark != b.mark; }},
+    {"table", [](const Underlay& a, const Underlay& b) { return a.table != b.table; }},
+    {"device", [](const Underlay& a, const Underlay& b) { return a.device != b.device; }},
+    {"vrf", [](const Underlay& a, const Underlay& b) { return a.vrf != b.vrf; }},
+    {"mtu"},
+};
+constexpr Rule<Routing> kRouting[] = {
+    {"zebra", [](const Routing& a, const Routing& b) { return a.zebra != b.zebra; }},
+    {"hold", [](const Routing& a, const Routing& b) { return a.hold != b.hold; }},
+};
+
+template <class Section>
+void compare(const Section& before, const Section& after, std::string_view header, std::span<const Rule<Section>> rules,
+             ConfigDiff& out) {
+  if (before == after) return;
+  out.site = true;
+  for (const auto& rule : rules) {
+    if (rule.differs == nullptr || !rule.differs(before, after)) continue;
+    out.needs_restart.push_back({fmt::format("'{}' of {}", rule.key, header), after.at.of(rule.key)});
+  }
+}
+
+template <class Section>
+std::optional<Reload> rule_of(std::span<const Rule<Section>> rules, std::string_view key) {
+  for (const auto& rule : rules) {
+    if (rule.key == key) return rule.differs == nullptr ? Reload::kAtRunTime : Reload::kRestart;
+  }
+  return std::nullopt;
+}
+
+const Peer* enabled_peer(const Config& config, std::string_view name) {
+  const Peer* peer = config.find_peer(name);
+  return peer != nullptr && peer->enabled ? peer : nullptr;
+}
+
+const Tunnel* enabled_tunnel(const Config& config, std::string_view name) {
+  for (const auto& tunnel : config.tunnels) {
+    if (tunnel.name == name) return enabled_peer(config, tunnel.peer) == nullptr ? nullptr : &tunnel;
+  }
+  return nullptr;
+}
+
+void compare_peers(const Config& before, const Config& after, ConfigDiff& out) {
+  for (const auto& old : before.peers) {
+    if (!old.enabled) continue;
+    const Peer* now = enabled_peer(after, old.name);
+    if (now == nullptr || now->public_key != old.public_key) {
+      out.removed_peers.push_back(old.name);
+    } else if (!(*now == old)) {
+      out.changed_peers.push_back(old.name);
+    }
+  }
+  for (const auto& peer : after.peers) {
+    if (!peer.enabled) continue;
+    const Peer* old = enabled_peer(before, peer.name);
+    if (old == nullptr || old->public_key != peer.public_key) out.added_peers.push_back(peer.name);
+  }
+}
+
+void compare_tunnels(const Config& before, const Config& after, ConfigDiff& out) {
+  std::set<std::string_view> touched;
+  for (const auto* list : {&out.removed_peers, &out.changed_peers, &out.added_peers}) {
+    touched.insert(list->begin(), list->end());
+  }
+  const bool moved = before.site.overlay_addresses != after.site.overlay_addresses;
+  for (const auto& written : before.tunnels) {
+    const Tunnel* old = enabled_tunnel(before, written.name);
+    const Tunnel* now = enabled_tunnel(after, written.name);
+    if (old == nullptr) continue;
+    if (now == nullptr || now->kind != old->kind) {
+      out.removed_tunnels.push_back(old->name);
+    } else if (!(*now == *old)) {
+      out.changed_tunnels.push_back(old->name);
+    } else if (moved || touched.count(now->peer) != 0) {
+      out.affected_tunnels.push_back(old->name);
+    }
+  }
+  for (const auto& written : after.tunnels) {
+    const Tunnel* now = enabled_tunnel(after, written.name);
+    const Tunnel* old = enabled_tunnel(before, written.name);
+    if (now != nullptr && (old == nullptr || old->kind != now->kind)) out.added_tunnels.push_back(now->name);
+  }
+}
+
+}  // namespace
+
+bool ConfigDiff::empty() const {
+  return !site && needs_restart.empty() && removed_peers.empty() && changed_peers.empty() && added_peers.empty() &&
+         removed_tunnels.empty() && changed_tunnels.empty() && added_tunnels.empty();
+}
+
+std::vector<std::string> ConfigDiff::lines() const {
+  std::vector<std::string> out;
+  const auto tell = [&](const char* what, const std::vector<std::string>& names, const char* became) {
+    for (const auto& name : names) out.push_back(fmt::format("{} {} {}", what, name, became));
+  };
+  if (site) out.emplace_back("settings of the site changed");
+  tell("tunnel", removed_tunnels, "removed");
+  tell("peer", removed_peers, "removed");
+  tell("peer", changed_peers, "changed");
+  tell("peer", added_peers, "added");
+  tell("tunnel", changed_tunnels, "changed");
+  tell("tunnel", added_tunnels, "added");
+  return out;
+}
+
+ConfigDiff diff(const Config& before, const Config& after) {
+  ConfigDiff out;
+  compare<Site>(before.site, after.site, "[site]", kSite, out);
+  compare<Underlay>(before.underlay, after.underlay, "[underlay]", kUnderlay, out);
+  if (before.routing.has_value() != after.routing.has_value()) {
+    out.needs_restart.push_back({"section [routing]", after.routing ? after.routing->at.section() : SourcePosition{}});
+  } else if (before.routing) {
+    compare<Routing>(*before.routing, *after.routing, "[routing]", kRouting, out);
+  }
+  compare_peers(before, after, out);
+  compare_tunnels(before, after, out);
+  return out;
+}
+
+std::optional<Reload> reload_of(std::string_view section, std::string_view key) {
+  if (section == "site") return rule_of<Site>(kSite, key);
+  if (section == "underlay") return rule_of<Underlay>(kUnderlay, key);
+  if (section == "routing") return rule_of<Routing>(kRouting, key);
+  return Reload::kAtRunTime;
+}
+
+}  // namespace greywire::config

@@ -1,0 +1,118 @@
+// `greywire reload`: from what runs to what the file says now.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "overlay/config/load.h"
+#include "overlay/daemon/log_level.h"
+#include "overlay/daemon/running_site.h"
+#include "router/engine/boot_clock.h"
+
+namespace greywire::daemon {
+namespace {
+
+std::string at(const std::string& file, config::SourcePosition where) {
+  return where.line == 0 ? file : fmt::format("{}:{}:{}", file, where.line, where.column);
+}
+
+}  // namespace
+
+control::ReloadReport RunningSite::reload() {
+  control::ReloadReport report;
+  auto loaded = config::load(config_file_);
+  (loaded.config ? report.warnings : report.errors) = loaded.diagnostics.lines();
+  if (loaded.config) {
+    auto fresh = std::make_shared<const config::Config>(std::move(*loaded.config));
+    const config::ConfigDiff diff = config::diff(*config_, *fresh);
+    for (const auto& change : diff.needs_restart) {
+      report.errors.push_back(fmt::format("{}: {} changed: that needs a restart", at(config_file_, change.at), change.key));
+    }
+    if (report.errors.empty()) {
+      report.done = true;
+      report.changes = diff.lines();
+      apply(diff, std::move(fresh), report);
+    }
+  }
+  for (const std::string& line : report.errors) spdlog::error("reload: {}", line);
+  for (const std::string& line : report.changes) spdlog::info("reload: {}", line);
+  if (!report.done) spdlog::error("reload: nothing was changed");
+  if (report.done && report.changes.empty()) spdlog::info("reload: {} says what runs already", config_file_);
+  return report;
+}
+
+// Removals come first: what they free (addresses, allowed-IPs, device names) may be somebody else's now.
+void RunningSite::apply(const config::ConfigDiff& diff, std::shared_ptr<const config::Config> fresh,
+                        control::ReloadReport& report) {
+  const auto old = config_;  // until the last pointer into it is gone
+  for (const auto& name : diff.removed_tunnels) remove_tunnel(name);
+  for (const auto& name : diff.removed_peers) remove_peer(name);
+  adopt(std::move(fresh));
+  spdlog::default_logger()->set_level(level_of(config_->site.log_level));
+  engine_->set_own_overlay(own_overlay());
+  for (const auto& name : diff.changed_peers) change_peer(name, old->find_peer(name)->endpoints);
+  for (const auto& name : diff.added_peers) {
+    const config::Peer& peer = *config_->find_peer(name);
+    wireguard::PeerChange foreign;  // whom `wg` had added is the config's from now on
+    foreign.public_key = peer.public_key;
+    foreign.remove = true;
+    engine_->change_peer(foreign);
+    add_peer(peer);
+    engine_->initiate(peers_.at(name).id);
+  }
+  rederive();  // the peers' policies: what may come out of their tunnels follows from them
+  for (const auto* list : {&diff.changed_tunnels, &diff.affected_tunnels}) {
+    for (const auto& name : *list) {
+      const auto it = tunnels_.find(name);
+      if (it == tunnels_.end()) continue;
+      engine_->replace_tunnel(it->second.link, tunnel_options(*it->second.config, peers_.at(it->second.config->peer)));
+    }
+  }
+  for (const config::Tunnel& tunnel : config_->tunnels) {  // also those that could not be made before
+    if (tunnels_.count(tunnel.name) != 0 || peers_.count(tunnel.peer) == 0) continue;
+    if (auto ok = add_tunnel(tunnel); !ok) report.errors.push_back(ok.error().text);
+  }
+  adapter_->set_own(own_prefixes(), engine::boot_now());
+  adapter_->set_peers(peer_routing(), engine::boot_now());
+  reconcile();
+}
+
+void RunningSite::adopt(std::shared_ptr<const config::Config> fresh) {
+  config_ = std::move(fresh);
+  for (auto& [name, record] : peers_) record.config = config_->find_peer(name);
+  for (auto& [name, record] : tunnels_) {
+    const auto it = std::find_if(config_->tunnels.begin(), config_->tunnels.end(),
+                                 [&, &wanted = name](const config::Tunnel& tunnel) { return tunnel.name == wanted; });
+    record.config = &*it;
+  }
+  derived_ = config::derive(*config_);
+  wg_control_->set_config(config_);
+}
+
+void RunningSite::remove_peer(const std::string& name) {
+  const auto it = peers_.find(name);
+  wireguard::PeerChange change;
+  change.public_key = it->second.config->public_key;
+  change.origin = Origin::kConfig;
+  change.remove = true;
+  peers_.erase(it);
+  engine_->change_peer(change);
+}
+
+// Sessions live on; a new preshared key counts from the next handshake on.
+void RunningSite::change_peer(const std::string& name, const std::vector<config::PeerEndpoint>& old_endpoints) {
+  PeerRecord& record = peers_.at(name);
+  engine_->change_peer(settings_of(*record.config));
+  if (!record.config->liveness || record.config->overlay_addresses.empty()) record.reachable = true;
+  if (record.config->endpoints != old_endpoints) find_endpoints(record);
+}
+
+void RunningSite::remove_tunnel(const std::string& name) {
+  const auto it = tunnels_.find(name);
+  if (it == tunnels_.end()) return;  // it could not be made
+  engine_->remove_link(it->second.link);
+  std::erase(own_ifindexes_, it->second.ifindex);
+  tunnels_.erase(it);
+}
+
+}  // namespace greywire::daemon
