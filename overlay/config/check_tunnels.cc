@@ -108,6 +108,10 @@ class TunnelCheck {
 
   void check_ends(const Tunnel& tunnel, const Peer& peer, const Delivery& delivery) {
     const auto remote = delivery.remote.to_string();
+    if (tunnel.encap_limit && delivery.family() == Family::kV4) {
+      error(tunnel.at.of("encap_limit"), fmt::format("tunnel '{}' is delivered over IPv4, which has no encapsulation limit: "
+                                                     "leave 'encap_limit' out, or write delivery = \"ipv6\"", tunnel.name));
+    }
     if (delivery.local == delivery.remote) {
       return error(tunnel.at.of("remote"), fmt::format("tunnel '{}' has {} at both ends", tunnel.name, remote));
     }

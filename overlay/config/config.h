@@ -19,6 +19,7 @@
 #include "router/base/ids.h"
 #include "router/base/ip_address.h"
 #include "router/crypto/keys.h"
+#include "router/gre/tunnel.h"
 #include "routing/ceiling.h"
 
 namespace greywire::config {
@@ -103,7 +104,13 @@ struct Tunnel {
   std::optional<IpAddress> remote;
   std::optional<Mtu> mtu;                   // of the device, by hand
   std::optional<bool> mss_clamp;            // default: see clamps_mss()
-  std::uint8_t ttl = 64;                    // of the delivery packet
+  std::uint8_t ttl = 64;                    // of the delivery packet; 0: "inherit"
+  gre::TosPolicy tos_policy = gre::TosPolicy::kPeer;
+  std::uint8_t tos = 0;                     // with kFixed: the DS field, ECN 0
+  gre::DfPolicy df = gre::DfPolicy::kClear;
+  bool sequence = false;
+  bool checksum = false;
+  std::optional<std::uint8_t> encap_limit;  // nullopt: "none"
   KeyPositions at;
   friend bool operator==(const Tunnel&, const Tunnel&) = default;
 };

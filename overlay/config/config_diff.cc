@@ -88,6 +88,9 @@ void compare_peers(const Config& before, const Config& after, ConfigDiff& out) {
   }
 }
 
+// A tunnel with sequence numbers has a device with one queue.
+bool same_device(const Tunnel& a, const Tunnel& b) { return a.kind == b.kind && a.sequence == b.sequence; }
+
 void compare_tunnels(const Config& before, const Config& after, ConfigDiff& out) {
   std::set<std::string_view> touched;
   for (const auto* list : {&out.removed_peers, &out.changed_peers, &out.added_peers}) {
@@ -98,7 +101,7 @@ void compare_tunnels(const Config& before, const Config& after, ConfigDiff& out)
     const Tunnel* old = enabled_tunnel(before, written.name);
     const Tunnel* now = enabled_tunnel(after, written.name);
     if (old == nullptr) continue;
-    if (now == nullptr || now->kind != old->kind) {
+    if (now == nullptr || !same_device(*now, *old)) {
       out.removed_tunnels.push_back(old->name);
     } else if (!(*now == *old)) {
       out.changed_tunnels.push_back(old->name);
@@ -109,7 +112,7 @@ void compare_tunnels(const Config& before, const Config& after, ConfigDiff& out)
   for (const auto& written : after.tunnels) {
     const Tunnel* now = enabled_tunnel(after, written.name);
     const Tunnel* old = enabled_tunnel(before, written.name);
-    if (now != nullptr && (old == nullptr || old->kind != now->kind)) out.added_tunnels.push_back(now->name);
+    if (now != nullptr && (old == nullptr || !same_device(*old, *now))) out.added_tunnels.push_back(now->name);
   }
 }
 

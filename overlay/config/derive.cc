@@ -26,6 +26,13 @@ std::optional<Family> written_family(const Tunnel& tunnel) {
   return tunnel.delivery;
 }
 
+pmtu::GreOptions gre_options(const Tunnel& tunnel) {
+  return {.key = tunnel.key.has_value(),
+          .sequence = tunnel.sequence,
+          .checksum = tunnel.checksum,
+          .encap_limit = tunnel.encap_limit.has_value()};
+}
+
 DerivedPeer derive_peer(const Config& config, const Peer& peer, const FamilyOf& family_of) {
   const auto inner = peer_inner_mtu(config, peer, family_of(peer));
   return {peer.name, peer.enabled, link_local_of(peer.public_key), effective_keepalive(peer), inner, mss_limits(inner)};
@@ -107,7 +114,7 @@ bool clamps_mss(const Tunnel& tunnel) { return tunnel.mss_clamp.value_or(tunnel.
 MssLimits mss_limits(Mtu mtu) { return {pmtu::tcp_mss(mtu, Family::kV4), pmtu::tcp_mss(mtu, Family::kV6)}; }
 
 Mtu tunnel_payload_mtu(const Tunnel& tunnel, Mtu peer_inner, Family delivery) {
-  const pmtu::GreOptions options{.key = tunnel.key.has_value()};
+  const pmtu::GreOptions options = gre_options(tunnel);
   return tunnel.kind == TunnelKind::kGre ? pmtu::gre_payload_mtu(peer_inner, delivery, options)
                                          : pmtu::gretap_payload_mtu(peer_inner, delivery, options);
 }
@@ -118,7 +125,7 @@ Mtu tunnel_device_mtu(const Tunnel& tunnel, Mtu peer_inner, Family delivery) {
   input.device = tunnel.kind == TunnelKind::kGretap ? mtu::TunnelDevice::kEthernet : mtu::TunnelDevice::kRouted;
   input.peers = {peer};
   input.delivery = delivery;
-  input.gre.key = tunnel.key.has_value();
+  input.gre = gre_options(tunnel);
   input.configured = tunnel.mtu;
   if (!tunnel.mtu && !tunnel.bridge.empty()) input.bridge = kBridgeMtu;
   const mtu::PeerMtu inner{peer, peer_inner};

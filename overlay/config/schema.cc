@@ -22,6 +22,8 @@ constexpr std::array<Choice<SourceCheck>, 2> kSourceChecks{
 constexpr std::array<Choice<TunnelKind>, 2> kKinds{{{"gre", TunnelKind::kGre}, {"gretap", TunnelKind::kGretap}}};
 constexpr std::array<Choice<Family>, 2> kDeliveries{{{"ipv4", Family::kV4}, {"ipv6", Family::kV6}}};
 constexpr std::array<Choice<bool>, 2> kDscp{{{"copy", true}, {"zero", false}}};
+constexpr std::array<Choice<gre::DfPolicy>, 3> kDfPolicies{
+    {{"clear", gre::DfPolicy::kClear}, {"set", gre::DfPolicy::kSet}, {"inherit", gre::DfPolicy::kInherit}}};
 constexpr std::array<Choice<bool>, 2> kOnOff{{{"on", true}, {"off", false}}};
 
 void read_kind(Reading& r, const TomlNode& n, Tunnel& t) {
@@ -29,6 +31,37 @@ void read_kind(Reading& r, const TomlNode& n, Tunnel& t) {
     return r.refuse(n, "this version has no L2 segments: write one gretap tunnel for each peer");
   }
   r.choice<TunnelKind>(n, kKinds, t.kind);
+}
+
+bool is_word(const TomlNode& n, std::string_view word) { return n.kind == TomlNode::Kind::kString && n.text == word; }
+
+void read_ttl(Reading& r, const TomlNode& n, Tunnel& t) {
+  if (is_word(n, "inherit")) {
+    t.ttl = 0;
+  } else {
+    r.integer(n, 1, 255, t.ttl);
+  }
+}
+
+void read_tos(Reading& r, const TomlNode& n, Tunnel& t) {
+  if (is_word(n, "inherit")) {
+    t.tos_policy = gre::TosPolicy::kInherit;
+    return;
+  }
+  std::optional<std::uint8_t> tos;
+  r.integer(n, 0, 252, tos);
+  if (!tos) return;
+  if (*tos % 4 != 0) return r.refuse(n, "its two low bits are ECN's and follow the packet inside: write a multiple of 4");
+  t.tos_policy = gre::TosPolicy::kFixed;
+  t.tos = *tos;
+}
+
+void read_encap_limit(Reading& r, const TomlNode& n, Tunnel& t) {
+  if (is_word(n, "none")) {
+    t.encap_limit.reset();
+  } else {
+    r.integer(n, 0, 255, t.encap_limit);
+  }
 }
 
 void read_accept(Reading& r, const TomlNode& n, Peer& p) {
@@ -140,7 +173,7 @@ const std::array<Key<Peer>, 15> kPeer{{
    [](Reading& r, const TomlNode& n, Peer& p) { r.choice<bool>(n, kDscp, p.copy_dscp); }},
 }};
 
-const std::array<Key<Tunnel>, 13> kTunnel{{
+const std::array<Key<Tunnel>, 18> kTunnel{{
   {{"name", "an interface name of at most 15 characters", "", "The device.", kRequired},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_interface_name, t.name); }},
   {{"kind", "\"gre\" or \"gretap\"", "",
@@ -175,8 +208,30 @@ const std::array<Key<Tunnel>, 13> kTunnel{{
   {{"mss_clamp", "true or false", "true for gre, false for gretap",
     "Lower the MSS of TCP connections to what goes through in one piece.", kOptional},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.boolean(n, t.mss_clamp); }},
-  {{"ttl", "a number from 1 to 255", "64", "Time to live of the delivery packets.", kOptional},
-   [](Reading& r, const TomlNode& n, Tunnel& t) { r.integer(n, 1, 255, t.ttl); }},
+  {{"ttl", "a number from 1 to 255, or \"inherit\"", "64",
+    "Time to live of the delivery packets; `\"inherit\"`: that of the packet inside, 64 where that is no IP.", kOptional},
+   read_ttl},
+  {{"tos", "a multiple of 4 from 0 to 252, or \"inherit\"", "by the peer's `dscp`",
+    "The DS field of the delivery packets, as `ip link`'s `tos`: a DSCP times 4, or that of the packet inside. ECN is carried "
+    "through either way (RFC 6040). The underlay sees it only with the peer's `dscp = \"copy\"`.", kOptional},
+   read_tos},
+  {{"df", "\"clear\", \"set\" or \"inherit\"", "\"clear\"",
+    "IPv4's Don't Fragment of the delivery packets. `\"clear\"`: what exceeds the peer's MTU is fragmented inside WireGuard. "
+    "`\"set\"`: it is dropped, and on a routed link its sender is told. `\"inherit\"`: as the packet inside has it.",
+    kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.choice<gre::DfPolicy>(n, kDfPolicies, t.df); }},
+  {{"sequence", "true or false", "false",
+    "Send GRE sequence numbers (RFC 2890), and take no packet without one or older than the last, as Linux' `seq` does. "
+    "For peers that ask for it: inside WireGuard nothing is replayed, and reordered packets are lost.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.boolean(n, t.sequence); }},
+  {{"checksum", "true or false", "false",
+    "Send GRE checksums (RFC 2784), and take no packet without one, as Linux' `csum` does. Inside WireGuard nothing arrives "
+    "damaged: for peers that ask for it.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.boolean(n, t.checksum); }},
+  {{"encap_limit", "a number from 0 to 255, or \"none\"", "\"none\"",
+    "The Tunnel Encapsulation Limit (RFC 2473) of IPv6 delivery packets, as Linux' `encaplimit` (4 there). It is understood "
+    "when it comes, and counted down when the packet inside has one, whatever stands here.", kOptional},
+   read_encap_limit},
 }};
 
 const std::array<Key<Underlay>, 5> kUnderlay{{

@@ -78,6 +78,12 @@ engine::TunnelOptions RunningSite::tunnel_options(const config::Tunnel& tunnel, 
   }
   options.config.key = tunnel.key;
   options.config.ttl = tunnel.ttl;
+  options.config.tos_policy = tunnel.tos_policy;
+  options.config.tos = tunnel.tos;
+  options.config.df = tunnel.df;
+  options.config.sequence = tunnel.sequence;
+  options.config.checksum = tunnel.checksum;
+  options.config.encap_limit = tunnel.encap_limit;
   options.clamp_mss = config::clamps_mss(tunnel);
   options.sources = sources_of(*peer.config);
   for (const auto& address : tunnel.addresses) options.sources.push_back(address.network());
@@ -124,7 +130,8 @@ void RunningSite::find_endpoints(PeerRecord& record) {
 
 Result<void> RunningSite::add_tunnel(const config::Tunnel& tunnel) {
   const auto kind = tunnel.kind == config::TunnelKind::kGretap ? engine::TunKind::kTap : engine::TunKind::kTun;
-  auto device = engine::TunDevice::open(tunnel.name, kind, engine_->workers());
+  // Sequence numbers need one reader of the device: see Engine::add_link.
+  auto device = engine::TunDevice::open(tunnel.name, kind, tunnel.sequence ? 1 : engine_->workers());
   if (!device) return device.error();
   TunnelRecord& record = tunnels_[tunnel.name];
   record.config = &tunnel;

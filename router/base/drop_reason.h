@@ -43,12 +43,18 @@ namespace greywire {
   X(kBadOffload, "bad_offload", "a super-frame from the kernel that could not be cut into packets")                     \
   X(kTooBig, "too_big", "larger than the peer's MTU and must not be fragmented")                                        \
   /* GRE */                                                                                                             \
-  X(kGreBadHeader, "gre_bad_header", "a GRE header that is cut short, or with reserved bits or a version set")          \
+  X(kGreBadHeader, "gre_bad_header", "a GRE header that is cut short, or behind options that forbid passing")           \
+  X(kGreReservedBits, "gre_reserved_bits", "a GRE header with bits set that RFC 2784 wants refused")                    \
+  X(kGreBadVersion, "gre_bad_version", "a GRE header of another version than 0")                                        \
   X(kGreBadProtocol, "gre_bad_protocol", "a GRE payload type that the tunnel does not carry")                           \
   X(kGreBadChecksum, "gre_bad_checksum", "a GRE checksum that is wrong")                                                \
-  X(kGreWrongKey, "gre_wrong_key", "GRE of a configured pair with a missing or wrong key")                              \
+  X(kGreMissingChecksum, "gre_missing_checksum", "GRE without the checksum that the tunnel's `checksum` asks for")      \
+  X(kGreMissingKey, "gre_missing_key", "GRE of a configured pair without a key, where all its tunnels have one")        \
+  X(kGreWrongKey, "gre_wrong_key", "GRE of a configured pair with a key that none of its tunnels has")                  \
+  X(kGreMissingSequence, "gre_missing_sequence", "GRE without the sequence number that the tunnel's `sequence` asks for")\
   X(kGreOutOfOrder, "gre_out_of_order", "GRE with a sequence number older than the last")                               \
-  X(kGreRecursion, "gre_recursion", "a GRE tunnel carried inside itself")                                               \
+  X(kGreRecursion, "gre_recursion", "a GRE tunnel carried inside itself, or more than four in each other")              \
+  X(kGreEncapLimit, "gre_encap_limit", "a packet whose Tunnel Encapsulation Limit (RFC 2473) forbids another tunnel around it")\
   X(kFragmentOverlap, "fragment_overlap", "overlapping fragments: the whole datagram is dropped (RFC 5722)")            \
   X(kFragmentTimeout, "fragment_timeout", "fragments whose rest did not come in time")                                  \
   X(kFragmentMemory, "fragment_memory", "fragments beyond the peer's reassembly memory")                                \

@@ -105,7 +105,8 @@ class Engine final : public wireguard::DeviceControl {
   // Of all initiations so far: what to keep at an orderly end. Zero: there was none.
   wireguard::Timestamp greatest_timestamp();
 
-  // Devices, made by TunDevice::open with workers() queues. Without a tunnel it is the plain one, gw0.
+  // Devices, made by TunDevice::open with workers() queues, or with one: then a single worker reads it, as a tunnel with
+  // sequence numbers needs. Without a tunnel it is the plain one, gw0.
   LinkId add_link(TunDevice device, std::optional<TunnelOptions> tunnel);
   void remove_link(LinkId link);
   // Other options for a link that is there; its device, traffic counts and packets under way stay.

@@ -34,7 +34,11 @@ LinkId Engine::Protocol::add_link(TunDevice device, const std::optional<TunnelOp
     rebuild_entry(tunnel->peer);
   }
   publish();
-  for (auto& worker : workers_) worker->add_link(link, state.device);
+  // A device with one queue has one reader, so that what it sends leaves in order; such devices are spread.
+  const bool one_queue = state.device->queue_count() == 1;
+  for (unsigned i = 0; i < worker_count(); ++i) {
+    workers_[i]->add_link(link, state.device, !one_queue || link.value % worker_count() == i);
+  }
   return link;
 }
 

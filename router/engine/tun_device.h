@@ -27,8 +27,8 @@ struct TunOffloads {
 };
 
 // Owns the descriptors; the device goes away with the last one. Different queues may be used by different
-// threads at the same time; one queue belongs to one thread at a time. open(), set_carrier() and destruction:
-// control thread.
+// threads at the same time; one queue is read by one thread at a time, and may be written by any. open(),
+// set_carrier() and destruction: control thread.
 class TunDevice {
  public:
   // Room for the largest frame: a GSO super-frame of 64 KiB with its Ethernet and VLAN headers.

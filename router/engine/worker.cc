@@ -106,9 +106,9 @@ void Worker::watch(int fd, std::uint64_t what) {
 
 void Worker::unwatch(int fd) { ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr); }
 
-void Worker::add_link(LinkId link, std::shared_ptr<TunDevice> device) {
+void Worker::add_link(LinkId link, std::shared_ptr<TunDevice> device, bool reads) {
   execute([&] {
-    watch(device->fd(number_), link.value);
+    if (reads) watch(device->fd(queue_of(*device)), link.value);
     links_[link] = std::move(device);
   });
 }
@@ -117,7 +117,7 @@ void Worker::remove_link(LinkId link) {
   execute([&] {
     const auto it = links_.find(link);
     if (it == links_.end()) return;
-    unwatch(it->second->fd(number_));
+    unwatch(it->second->fd(queue_of(*it->second)));
     links_.erase(it);
   });
 }
@@ -219,9 +219,9 @@ void Worker::read_link(LinkId link, TunDevice& device) {
   for (unsigned n = 0; n < kFrameRounds; ++n) {
     VirtioNetHeader header;
     std::uint8_t* frame = frame_.get() + kHeadroom;
-    const std::ptrdiff_t size = device.read(number_, header, {frame, TunDevice::kMaxFrame});
+    const std::ptrdiff_t size = device.read(queue_of(device), header, {frame, TunDevice::kMaxFrame});
     if (size < 0 && TunDevice::is_gone(size)) {
-      unwatch(device.fd(number_));
+      unwatch(device.fd(queue_of(device)));
       link_gone_(link);
       break;
     }
@@ -251,7 +251,7 @@ bool Worker::handshake(std::span<const std::uint8_t> datagram, const wireguard::
 bool Worker::write(LinkId link, const MergedFrame& frame) {
   const auto it = links_.find(link);
   if (it == links_.end()) return false;
-  return it->second->write(number_, frame.header, frame.parts, frame.part_count) >= 0;
+  return it->second->write(queue_of(*it->second), frame.header, frame.parts, frame.part_count) >= 0;
 }
 
 void Worker::send(std::span<const SealedTrain> trains) {

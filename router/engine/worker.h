@@ -35,7 +35,8 @@ class Worker final : private ForwarderSink {
 
   // The next five may be called from any other thread, and return once the worker has done it. Before start() and
   // after stop() they act at once.
-  void add_link(LinkId link, std::shared_ptr<TunDevice> device);
+  // With `reads` false it only writes to the device: its one queue is another worker's to read.
+  void add_link(LinkId link, std::shared_ptr<TunDevice> device, bool reads = true);
   void remove_link(LinkId link);
   // Replaces the sockets; the old ones are closed. An empty optional closes.
   void set_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6);
@@ -64,6 +65,7 @@ class Worker final : private ForwarderSink {
   void replace(std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what);
   void read_link(LinkId link, TunDevice& device);
   void send_family(UdpSocket* socket, std::span<const SendTrain> trains, std::span<wireguard::PeerData* const> peers);
+  unsigned queue_of(const TunDevice& device) const { return device.queue_count() == 1 ? 0 : number_; }
   void watch(int fd, std::uint64_t what);
   void unwatch(int fd);
   void do_calls();

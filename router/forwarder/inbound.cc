@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "router/forwarder/probe.h"
-#include "router/packet/ethernet.h"
 #include "router/packet/icmp.h"
 #include "router/packet/ip_header.h"
 #include "router/packet/tcp_mss.h"
@@ -12,20 +11,6 @@
 #include "router/wireguard/messages.h"
 
 namespace greywire {
-namespace {
-
-// What the outer header says about congestion, into the packet (RFC 6040 §4.2). False where it must be dropped.
-bool take_ecn(std::span<std::uint8_t> packet, IpPacketInfo& info, std::uint8_t outer_ds) {
-  if ((outer_ds & kEcnMask) == (info.ds_field & kEcnMask)) return true;
-  const auto ecn = ecn_decapsulate(info.ds_field, outer_ds);
-  if (!ecn) return false;
-  if (*ecn == (info.ds_field & kEcnMask)) return true;
-  set_ds_field(packet, info, static_cast<std::uint8_t>((info.ds_field & ~kEcnMask) | *ecn));
-  return true;
-}
-
-}  // namespace
-
 Inbound::Inbound(Aead& aead, ForwarderSink& sink, Outbound& outbound, DropCounters& drops, std::uint64_t probe_nonce)
     : aead_(aead),
       sink_(sink),
@@ -168,7 +153,7 @@ void Inbound::deliver(const PeerEntry& peer, std::span<std::uint8_t> packet, std
   IpPacketInfo info;
   if (!parse_ip(packet, info)) return drops_.count(DropReason::kBadInner);
   packet = packet.first(info.total_size);
-  if (!take_ecn(packet, info, outer_ds)) return drops_.count(DropReason::kCongestion);
+  if (!ecn_into(packet, info, outer_ds)) return drops_.count(DropReason::kCongestion);
   if (!source_allowed(peer, source_bytes(packet, info), info.family, peer.sources, true)) {
     return drops_.count(DropReason::kSourceNotAllowed);
   }
@@ -204,72 +189,6 @@ bool Inbound::source_allowed(const PeerEntry& peer, const std::uint8_t* source, 
   return true;
 }
 
-bool Inbound::deliver_gre(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info) {
-  if (info.protocol != kProtocolGre && (info.family == Family::kV4 || !gre::is_gre(packet))) return false;
-  // Only pairs of addresses with a tunnel are ours; kernel GRE over gw0 goes on working.
-  const IpAddress from = source(packet, info), to = destination(packet, info);
-  const bool configured = std::any_of(peer.tunnels.begin(), peer.tunnels.end(), [&](const auto& tunnel) {
-    return tunnel->config.remote == from && tunnel->config.local == to;
-  });
-  if (!configured) return false;
-  if (info.is_fragment) {
-    packet = reassemble(peer, packet);
-    if (packet.empty()) return true;
-  }
-  gre::Decapsulated gre;
-  if (const auto drop = gre::decapsulate(packet, gre)) {
-    drops_.count(*drop);
-    return true;
-  }
-  const gre::DemuxKey key = gre::demux_key(gre);
-  for (const auto& tunnel : peer.tunnels) {
-    if (tunnel->key == key) {
-      deliver_payload(peer, *tunnel, gre);
-      return true;
-    }
-  }
-  const bool other_key = std::any_of(peer.tunnels.begin(), peer.tunnels.end(), [&](const auto& tunnel) {
-    return tunnel->config.ethernet == key.ethernet && tunnel->key.key != key.key;
-  });
-  drops_.count(other_key ? DropReason::kGreWrongKey : DropReason::kGreBadProtocol);
-  return true;
-}
-
-void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, const gre::Decapsulated& gre) {
-  auto payload = gre.payload;
-  std::size_t l3 = 0;
-  if (tunnel.config.ethernet) {
-    l3 = pmtu::kEthernetHeader;
-    if (payload.size() < l3) return drops_.count(DropReason::kGreBadHeader);
-    IpPacketInfo info;
-    const std::size_t ip = ip_offset(payload);
-    if (ip != 0 && parse_ip(payload.subspan(ip), info) && !take_ecn(payload.subspan(ip), info, gre.ds_field)) {
-      return drops_.count(DropReason::kCongestion);
-    }
-  } else {
-    IpPacketInfo info;
-    if (!parse_ip(payload, info)) return drops_.count(DropReason::kBadInner);
-    payload = payload.first(info.total_size);
-    if (!take_ecn(payload, info, gre.ds_field)) return drops_.count(DropReason::kCongestion);
-    if (tunnel.check_sources &&
-        !source_allowed(peer, source_bytes(payload, info), info.family, tunnel.sources, false)) {
-      return drops_.count(DropReason::kSourceNotAllowed);
-    }
-  }
-  if (tunnel.clamp_mss && payload.size() > l3) {
-    const auto packet = payload.subspan(l3);
-    IpPacketInfo info;
-    if (parse_ip(packet, info) && info.protocol == kProtocolTcp) {
-      const Mtu inner{peer.shared->inner_mtu.load(std::memory_order_relaxed)};
-      const auto overhead = static_cast<std::uint32_t>(tunnel.encapsulation.header_size() + l3);
-      clamp_tcp_mss(packet, pmtu::tcp_mss(pmtu::less(inner, overhead), info.family));
-    }
-  }
-  tunnel.traffic.rx_packets.fetch_add(1, std::memory_order_relaxed);
-  tunnel.traffic.rx_bytes.fetch_add(payload.size(), std::memory_order_relaxed);
-  hand_to_link(tunnel.link, tunnel.config.ethernet ? Layer::kEthernet : Layer::kL3, payload);
-}
-
 bool Inbound::take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info) {
   if (packet.size() < info.header_size + 8U || !is_probe(packet.subspan(info.header_size + 8U))) return false;
   EchoMessage echo;
@@ -286,26 +205,6 @@ bool Inbound::take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, 
   const std::size_t size = write_echo_reply(answer, echo);
   if (size != 0) outbound_.packet(peer, {answer, size}, now_);
   return true;
-}
-
-std::span<std::uint8_t> Inbound::reassemble(const PeerEntry& peer, std::span<std::uint8_t> fragment) {
-  if (!peer.reassembly) {
-    drops_.count(DropReason::kFragmentMemory);
-    return {};
-  }
-  std::lock_guard guard(peer.reassembly->lock);
-  const ReassemblyResult result = peer.reassembly->fragments.add(fragment, now_);
-  result.count(drops_);
-  if (result.packet.empty()) return {};
-  // The packet must stay until the batch is flushed, the reassembly's own memory does not.
-  if (rebuilt_used_ + result.packet.size() > kRebuilt) {
-    flush_links();
-    rebuilt_used_ = 0;
-  }
-  std::uint8_t* copy = rebuilt_.get() + rebuilt_used_;
-  std::memcpy(copy, result.packet.data(), result.packet.size());
-  rebuilt_used_ += result.packet.size();
-  return {copy, result.packet.size()};
 }
 
 void Inbound::hand_to_link(LinkId link, Layer layer, std::span<std::uint8_t> packet) {

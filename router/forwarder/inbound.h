@@ -54,8 +54,10 @@ class Inbound {
   void deliver(const PeerEntry& peer, std::span<std::uint8_t> packet, std::uint8_t outer_ds);
   bool source_allowed(const PeerEntry& peer, const std::uint8_t* source, Family family, const PrefixSet& set,
                       bool may_be_strict);
-  // True when the packet belonged to one of the peer's tunnels, delivered or dropped.
-  bool deliver_gre(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info);
+  // True when the packet belonged to one of the peer's tunnels, delivered or dropped. Else `packet` may have become the
+  // whole one that a fragment completed.
+  bool deliver_gre(const PeerEntry& peer, std::span<std::uint8_t>& packet, IpPacketInfo& info);
+  bool take_gre_options(const TunnelEntry& tunnel, const gre::Header& header);
   void deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, const gre::Decapsulated& gre);
   bool take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info);
   std::span<std::uint8_t> reassemble(const PeerEntry& peer, std::span<std::uint8_t> fragment);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "router/forwarder/outbound_target.h"
+#include "router/packet/checksum.h"
 #include "router/packet/ethernet.h"
 #include "router/packet/icmp.h"
 #include "router/packet/ip_fragment.h"
@@ -14,7 +16,6 @@ namespace greywire {
 namespace {
 
 constexpr std::size_t kTrainAlignment = 64;
-constexpr std::size_t kEthernetHeader = 14;
 
 // A WireGuard message from our port to the endpoint of a peer: our own datagram, which the host's routes sent back into
 // the tunnel. Of any peer: where two endpoints lie in each other's allowed-IPs, a datagram would go to and fro and grow.
@@ -41,33 +42,12 @@ void count_sent(const TunnelEntry* tunnel, std::size_t packets, std::size_t byte
   tunnel->traffic.tx_bytes.fetch_add(bytes, std::memory_order_relaxed);
 }
 
-// Of the IP packet in an Ethernet frame; 0 where there is none.
-std::uint8_t ds_field_in(std::span<const std::uint8_t> frame) {
-  IpPacketInfo info;
-  const std::size_t offset = ip_offset(frame);
-  return offset != 0 && parse_ip(frame.subspan(offset), info) ? info.ds_field : std::uint8_t{0};
-}
-
 bool is_syn(std::span<const std::uint8_t> packet, const IpPacketInfo& info) {
   return info.protocol == kProtocolTcp && !info.is_fragment && packet.size() >= info.header_size + 20U &&
          (packet[info.header_size + 13U] & 0x02) != 0;
 }
 
 }  // namespace
-
-struct Outbound::Target {
-  LinkId link;
-  std::span<std::uint8_t> packet;  // the frame from its IP header on; empty on a TAP
-  IpPacketInfo info;
-  const PeerEntry* peer = nullptr;
-  const TunnelEntry* tunnel = nullptr;
-  wireguard::Session* session = nullptr;
-  std::uint32_t inner_mtu = 0;
-  std::uint8_t ds_field = 0;
-  std::uint16_t gre_protocol = 0;
-  Mtu payload_mtu{};  // what fits into inner_mtu behind the delivery header
-  TimePoint now;
-};
 
 Outbound::Outbound(Aead& aead, ForwarderSink& sink, DropCounters& drops)
     : aead_(aead),
@@ -114,11 +94,7 @@ bool Outbound::find_target(const ForwardingTables& tables, const AllowedIpsRoot&
   if (!ethernet && !parse_ip(target.packet, target.info)) return drops_.count(DropReason::kNotIp), false;
 
   if (target.tunnel != nullptr) {
-    target.peer = tables.peer(target.tunnel->peer);
-    if (target.peer == nullptr) return drops_.count(DropReason::kPeerDisabled), false;
-    target.gre_protocol = ethernet                               ? gre::kProtocolEthernet
-                          : target.info.family == Family::kV4 ? gre::kProtocolIpv4
-                                                                 : gre::kProtocolIpv6;
+    if (!find_tunnel_target(tables, target)) return false;
   } else {
     const RouteTarget route = routes.lookup(destination_bytes(target.packet, target.info), target.info.family);
     if (route == kDiscard) return refuse(target, DropReason::kRouteRefused), false;
@@ -126,14 +102,13 @@ bool Outbound::find_target(const ForwardingTables& tables, const AllowedIpsRoot&
     if (target.peer == nullptr) return refuse(target, DropReason::kNoPeer), false;
   }
   target.inner_mtu = target.peer->shared->inner_mtu.load(std::memory_order_relaxed);
-  const std::size_t encapsulation = target.tunnel == nullptr ? 0 : target.tunnel->encapsulation.header_size();
+  const std::size_t encapsulation = target.tunnel == nullptr ? 0 : target.encapsulation->header_size();
   target.payload_mtu = pmtu::less(Mtu{target.inner_mtu}, static_cast<std::uint32_t>(encapsulation));
   if (ethernet) {
-    target.ds_field = outer_ds_field(ds_field_in(target.packet), target.peer->copy_dscp);
     target.packet = {};
     return true;
   }
-  target.ds_field = outer_ds_field(target.info.ds_field, target.peer->copy_dscp);
+  if (target.tunnel == nullptr) target.ds_field = outer_ds_field(target.info.ds_field, target.peer->copy_dscp);
   if (is_own_datagram(tables, target.packet, target.info)) {
     return drops_.count(DropReason::kInnerLoop), false;
   }
@@ -152,12 +127,13 @@ void Outbound::resolve_session(Target& target, TimePoint now) {
 void Outbound::clamp_mss(const Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame) {
   const bool wanted = target.tunnel != nullptr ? target.tunnel->clamp_mss : target.peer->clamp_mss;
   if (!wanted) return;
-  const std::size_t offset = target.packet.empty() ? kEthernetHeader : 0;
-  if (frame.size() <= offset) return;
+  const bool ethernet = target.packet.empty();
+  const std::size_t offset = ethernet ? ip_offset(frame) : 0;
+  if (ethernet && offset == 0) return;
   const auto packet = frame.subspan(offset);
   IpPacketInfo info;
   if (!parse_ip(packet, info) || !is_syn(packet, info)) return;
-  const Mtu mtu = offset == 0 ? target.payload_mtu : pmtu::less(target.payload_mtu, pmtu::kEthernetHeader);
+  const Mtu mtu = pmtu::less(target.payload_mtu, static_cast<std::uint32_t>(offset));
   clamp_tcp_mss(packet, pmtu::tcp_mss(mtu, info.family),
                 (header.flags & kNeedsCsum) != 0 ? TcpChecksum::kPartial : TcpChecksum::kComplete);
 }
@@ -168,25 +144,35 @@ void Outbound::single(Target& target, const VirtioNetHeader& header, std::span<s
   // On an L3 device what lies behind the IP packet is no part of it.
   if (!target.packet.empty()) frame = frame.first(target.info.total_size);
   count_sent(target.tunnel, 1, frame.size());
-  const std::uint32_t id = target.tunnel == nullptr ? 0 : target.tunnel->next_id.fetch_add(1, std::memory_order_relaxed);
-  emit_payload(target, frame.size(), id, now,
-               [&](std::uint8_t* out) { std::memcpy(out, frame.data(), frame.size()); });
+  emit_payload(target, frame.size(), claim_numbers(target, 1), now, [&](std::uint8_t* out) {
+    if (!target.sums()) {
+      std::memcpy(out, frame.data(), frame.size());
+    } else {
+      target.payload_sum = checksum_copy(out, frame.data(), frame.size(), 0);
+    }
+  });
 }
 
 void Outbound::split(Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame, TimePoint now) {
   GsoPlan plan;
-  if (!plan_gso(header, frame, target.packet.empty() ? kEthernetHeader : 0, plan)) {
+  if (!plan_gso(header, frame, target.packet.empty() ? pmtu::kEthernetHeader : 0, plan)) {
     return drops_.count(DropReason::kBadOffload);
   }
   count_sent(target.tunnel, plan.segments, plan.header_size * plan.segments + plan.total_payload);
-  std::uint32_t id = 0;
-  if (target.tunnel != nullptr) {
-    id = target.tunnel->next_id.fetch_add(static_cast<std::uint32_t>(plan.segments), std::memory_order_relaxed);
-  }
+  std::uint32_t id = claim_numbers(target, plan.segments);
   for (std::size_t i = 0; i < plan.segments; ++i) {
-    emit_payload(target, plan.segment_size(i), id++, now,
-                 [&](std::uint8_t* out) { write_gso_segment(plan, frame, i, out); });
+    emit_payload(target, plan.segment_size(i), id++, now, [&](std::uint8_t* out) {
+      write_gso_segment(plan, frame, i, out);
+      if (target.sums()) target.payload_sum = gso_segment_sum(plan, i, out);
+    });
   }
+}
+
+// Identification and sequence numbers of `packets` delivery packets. Returns the first identification.
+std::uint32_t Outbound::claim_numbers(Target& target, std::size_t packets) {
+  if (target.tunnel == nullptr) return 0;
+  if (target.tunnel->config.sequence) target.next_sequence = target.tunnel->sequence_out.claim(packets);
+  return target.tunnel->next_id.fetch_add(static_cast<std::uint32_t>(packets), std::memory_order_relaxed);
 }
 
 // A payload packet, with the delivery header in front of it where the link is a tunnel.
@@ -196,17 +182,21 @@ void Outbound::emit_payload(Target& target, std::size_t payload, std::uint32_t i
     if (payload > target.inner_mtu) return emit_fragments(target, payload, id, now, write);
     return emit(target, payload, now, write);
   }
-  const TunnelEntry& tunnel = *target.tunnel;
-  if (payload > tunnel.encapsulation.max_payload()) return drops_.count(DropReason::kTooBig);
+  const gre::Encapsulation& encapsulation = *target.encapsulation;
+  target.delivery.ipv4_id = static_cast<std::uint16_t>(id);
+  target.delivery.sequence = gre::SequenceOut::at(target.next_sequence++);
+  if (payload > encapsulation.max_payload()) return drops_.count(DropReason::kTooBig);
   // A routed link tells the sender; a bridged one must carry what the bridge does.
-  if (!tunnel.config.ethernet && payload > target.payload_mtu.bytes && target.info.dont_fragment &&
-      target.payload_mtu >= pmtu::kMinIpv6Mtu) {
+  const bool ethernet = target.tunnel->config.ethernet;
+  if (payload > target.payload_mtu.bytes &&
+      (target.delivery_df || (!ethernet && target.info.dont_fragment && target.payload_mtu >= pmtu::kMinIpv6Mtu))) {
     return refuse(target, DropReason::kTooBig);
   }
-  const std::size_t header = tunnel.encapsulation.header_size();
+  const std::size_t header = encapsulation.header_size();
   const auto delivery = [&](std::uint8_t* out) {
-    tunnel.encapsulation.write(out, payload, target.gre_protocol, target.ds_field, static_cast<std::uint16_t>(id));
+    encapsulation.write(out, payload, target.gre_protocol, target.delivery);
     write(out + header);
+    if (target.sums()) encapsulation.finish_checksum(out, target.payload_sum);
   };
   if (header + payload > target.inner_mtu) return emit_fragments(target, header + payload, id, now, delivery);
   emit(target, header + payload, now, delivery);
@@ -354,9 +344,12 @@ void Outbound::refuse(const Target& target, DropReason reason) {
     const auto code = reason == DropReason::kRouteRefused ? Unreachable::kAdmin : Unreachable::kNoRoute;
     size = write_unreachable(answer, code, from, target.packet);
   }
-  if (size == 0) return;
-  const iovec part{answer, size};
-  if (!sink_.write(target.link, MergedFrame{{}, &part, 1, size, 1})) drops_.count(DropReason::kDeviceFull);
+  if (size != 0) tell(target.link, {answer, size});
+}
+
+void Outbound::tell(LinkId link, std::span<std::uint8_t> packet) {
+  const iovec part{packet.data(), packet.size()};
+  if (!sink_.write(link, MergedFrame{{}, &part, 1, packet.size(), 1})) drops_.count(DropReason::kDeviceFull);
 }
 
 }  // namespace greywire

@@ -58,6 +58,8 @@ class Outbound {
   static constexpr unsigned kIcmpPerSecond = 100;
 
   bool find_target(const ForwardingTables& tables, const AllowedIpsRoot& routes, Target& target);
+  bool find_tunnel_target(const ForwardingTables& tables, Target& target);
+  bool take_nesting(Target& target, std::span<const std::uint8_t> packet);
   void resolve_session(Target& target, TimePoint now);
   void clamp_mss(const Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame);
   void single(Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame, TimePoint now);
@@ -68,9 +70,11 @@ class Outbound {
   void emit_payload(Target& target, std::size_t payload, std::uint32_t id, TimePoint now, Writer&& write);
   template <class Writer>
   void emit_fragments(Target& target, std::size_t size, std::uint32_t id, TimePoint now, Writer&& write);
+  std::uint32_t claim_numbers(Target& target, std::size_t packets);
   void stage(Target& target, std::span<const std::uint8_t> packet, TimePoint now);
   std::uint8_t* slot(Target& target, std::size_t padded, TimePoint now);
   void refuse(const Target& target, DropReason reason);  // with an ICMP error to the sender
+  void tell(LinkId link, std::span<std::uint8_t> packet);  // a packet of our own to the host
   void seal(const Train& train, TimePoint now);
   bool may_send_icmp(TimePoint now);
 

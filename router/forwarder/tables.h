@@ -13,6 +13,7 @@
 #include "router/base/ip_address.h"
 #include "router/base/spin_lock.h"
 #include "router/forwarder/shared_parts.h"
+#include "router/gre/sequence.h"
 #include "router/gre/tunnel.h"
 #include "router/packet/ip_reassembly.h"
 #include "router/wireguard/peer_data.h"
@@ -41,24 +42,30 @@ struct TunnelEntry {
         peer(tunnel_peer),
         config(tunnel_config),
         key(gre::demux_key(tunnel_config)),
-        encapsulation(tunnel_config) {}
+        encapsulation(tunnel_config),
+        limited(tunnel_config, true) {}
   const TunnelId id;
   const LinkId link;
   const PeerId peer;
   const gre::TunnelConfig config;
   const gre::DemuxKey key;
   const gre::Encapsulation encapsulation;
+  const gre::Encapsulation limited;  // for packets that bring a Tunnel Encapsulation Limit
   bool clamp_mss = false;
   // Sources that may come out of an L3 tunnel: the peer's ceiling and the link's own subnets. Not for GRETAP.
   bool check_sources = true;
   PrefixSet sources;
 
   mutable std::atomic<std::uint32_t> next_id{0};  // identification of delivery packets
+  mutable gre::SequenceOut sequence_out;
+  mutable gre::SequenceIn sequence_in;
   mutable TrafficCounters traffic;
 
   // Takes over what `old` counted: this entry is to stand in its place.
   void continue_from(const TunnelEntry& old) const {
     next_id.store(old.next_id.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    sequence_out.continue_from(old.sequence_out);
+    sequence_in.continue_from(old.sequence_in);
     traffic.continue_from(old.traffic);
   }
 };

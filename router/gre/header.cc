@@ -9,14 +9,16 @@ namespace {
 constexpr std::uint16_t kChecksumPresent = 0x8000;
 constexpr std::uint16_t kKeyPresent = 0x2000;
 constexpr std::uint16_t kSequencePresent = 0x1000;
-constexpr std::uint16_t kRefusedFlags = 0x4c07;  // bits 1, 4, 5 and the version
+constexpr std::uint16_t kRefusedFlags = 0x4c00;  // bits 1, 4 and 5
+constexpr std::uint16_t kVersion = 0x0007;
 
 }  // namespace
 
 std::optional<DropReason> decode(std::span<const std::uint8_t> packet, Header& header) {
   if (packet.size() < 4) return DropReason::kGreBadHeader;
   const std::uint16_t flags = load_be16(packet.data());
-  if ((flags & kRefusedFlags) != 0) return DropReason::kGreBadHeader;
+  if ((flags & kVersion) != 0) return DropReason::kGreBadVersion;
+  if ((flags & kRefusedFlags) != 0) return DropReason::kGreReservedBits;
   header = {};
   header.checksum = (flags & kChecksumPresent) != 0;
   header.protocol = load_be16(packet.data() + 2);
@@ -62,6 +64,11 @@ std::size_t encode(const Header& header, std::uint8_t* dst) {
 void write_checksum(std::span<std::uint8_t> packet) {
   store_be16(packet.data() + 4, 0);
   store_be16(packet.data() + 4, checksum_finish(checksum_add(packet.data(), packet.size(), 0)));
+}
+
+void write_checksum(std::uint8_t* header, std::size_t header_size, std::uint64_t payload_sum) {
+  store_be16(header + 4, 0);
+  store_be16(header + 4, checksum_finish(checksum_add(header, header_size, payload_sum)));
 }
 
 }  // namespace greywire::gre

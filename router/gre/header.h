@@ -34,9 +34,10 @@ constexpr std::size_t header_size(const Header& header) {
   return header_size(header.key.has_value(), header.sequence.has_value(), header.checksum);
 }
 
-// `packet` is the GRE header and all of its payload. kGreBadHeader: cut short, a version other than 0, or one
-// of bits 1, 4 and 5 set (RFC 2784 §2.2; bits 2 and 3 are RFC 2890's). Bits 6-12 are ignored, as RFC 2784
-// §2.3 wants. kGreBadChecksum: the field is there and wrong. `header` is then not to be used.
+// `packet` is the GRE header and all of its payload. kGreBadHeader: cut short. kGreBadVersion: not 0.
+// kGreReservedBits: one of bits 1, 4 and 5 is set (RFC 2784 §2.2; bits 2 and 3 are RFC 2890's). Bits 6-12 are
+// ignored, as RFC 2784 §2.3 wants. kGreBadChecksum: the field is there and wrong. `header` is then not to be
+// used.
 std::optional<DropReason> decode(std::span<const std::uint8_t> packet, Header& header);
 
 // Writes header_size(header) bytes and returns their number. A checksum field is left zero: see
@@ -46,5 +47,7 @@ std::size_t encode(const Header& header, std::uint8_t* dst);
 // Fills in the checksum of a packet whose header has the field. `packet` is the header and all of its
 // payload.
 void write_checksum(std::span<std::uint8_t> packet);
+// The same where the payload was summed already, while it was copied (checksum.h).
+void write_checksum(std::uint8_t* header, std::size_t header_size, std::uint64_t payload_sum);
 
 }  // namespace greywire::gre

@@ -1,15 +1,18 @@
 #include "router/gre/tunnel.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "router/base/byte_order.h"
 #include "router/packet/checksum.h"
+#include "router/packet/ethernet.h"
 #include "router/packet/ip_header.h"
 
 namespace greywire::gre {
 namespace {
 
 constexpr std::uint8_t kOptionPad1 = 0;
+constexpr std::uint8_t kOptionPadN = 1;
 constexpr std::uint8_t kOptionEncapsulationLimit = 4;  // RFC 2473 §4.1.1
 constexpr std::uint8_t kUnknownOptionAction = 0xc0;    // RFC 8200 §4.2: not 00 means "discard"
 constexpr std::uint16_t kDontFragment = 0x4000;
@@ -46,12 +49,18 @@ std::size_t find_gre(std::span<const std::uint8_t> packet, const IpPacketInfo& i
 
 }  // namespace
 
-Encapsulation::Encapsulation(const TunnelConfig& config) : v4_(config.local.is_v4()) {
+Encapsulation::Encapsulation(const TunnelConfig& config, bool with_limit)
+    : v4_(config.local.is_v4()),
+      has_limit_(with_limit && !v4_),
+      has_checksum_(config.checksum),
+      has_sequence_(config.sequence),
+      inherit_ttl_(config.ttl == 0),
+      inherit_df_(config.df == DfPolicy::kInherit) {
   std::uint8_t* p = template_.data();
-  const std::size_t ip_size = v4_ ? kIpv4HeaderSize : kIpv6HeaderSize;
+  gre_at_ = v4_ ? kIpv4HeaderSize : kIpv6HeaderSize;
   if (v4_) {
     p[0] = 0x45;
-    store_be16(p + 6, config.dont_fragment ? kDontFragment : std::uint16_t{0});
+    store_be16(p + 6, config.df == DfPolicy::kSet ? kDontFragment : std::uint16_t{0});
     p[8] = config.ttl;
     p[9] = kProtocolGre;
     std::memcpy(p + 12, config.local.data(), 4);
@@ -64,28 +73,87 @@ Encapsulation::Encapsulation(const TunnelConfig& config) : v4_(config.local.is_v
     std::memcpy(p + 8, config.local.data(), 16);
     std::memcpy(p + 24, config.remote.data(), 16);
   }
+  if (has_limit_) {
+    p[6] = kProtocolDestinationOptions;
+    const std::uint8_t options[8] = {kProtocolGre, 0, kOptionEncapsulationLimit, 1, config.encap_limit.value_or(0),
+                                     kOptionPadN,  1, 0};
+    std::memcpy(p + gre_at_, options, sizeof options);
+    gre_at_ += sizeof options;
+  }
   Header header;
   header.key = config.key;
-  size_ = ip_size + encode(header, p + ip_size);
-  max_payload_ = 65535 - (v4_ ? size_ : size_ - ip_size);
+  header.checksum = config.checksum;
+  if (config.sequence) header.sequence = 0;
+  size_ = gre_at_ + encode(header, p + gre_at_);
+  max_payload_ = 65535 - (v4_ ? size_ : size_ - kIpv6HeaderSize);
 }
 
 void Encapsulation::write(std::uint8_t* dst, std::size_t payload_size, std::uint16_t gre_protocol,
-                          std::uint8_t ds_field, std::uint16_t ipv4_id, std::uint32_t flow_label) const {
+                          const DeliveryFields& fields) const {
   std::memcpy(dst, template_.data(), size_);
+  store_be16(dst + gre_at_ + 2, gre_protocol);
+  if (has_sequence_) store_be32(dst + size_ - 4, fields.sequence);
   if (v4_) {
     const auto total = static_cast<std::uint16_t>(size_ + payload_size);
-    dst[1] = ds_field;
+    std::uint64_t sum = checksum_add_word(fields.ipv4_id, checksum_add_word(total, ip_sum_));
+    dst[1] = fields.ds_field;
     store_be16(dst + 2, total);
-    store_be16(dst + 4, ipv4_id);
-    const std::uint64_t sum = checksum_add_word(ipv4_id, checksum_add_word(total, ip_sum_));
-    store_be16(dst + 10, checksum_finish(checksum_add_word(ds_field, sum)));
-    store_be16(dst + kIpv4HeaderSize + 2, gre_protocol);
+    store_be16(dst + 4, fields.ipv4_id);
+    if (inherit_df_ && fields.dont_fragment) {
+      store_be16(dst + 6, kDontFragment);
+      sum = checksum_add_word(kDontFragment, sum);
+    }
+    if (inherit_ttl_) {
+      dst[8] = fields.ttl;
+      sum = checksum_add_word(static_cast<std::uint16_t>(fields.ttl << 8), sum);
+    }
+    store_be16(dst + 10, checksum_finish(checksum_add_word(fields.ds_field, sum)));
     return;
   }
-  store_be32(dst, 0x60000000U | std::uint32_t{ds_field} << 20 | (flow_label & 0xfffff));
+  store_be32(dst, 0x60000000U | std::uint32_t{fields.ds_field} << 20 | (fields.flow_label & 0xfffff));
   store_be16(dst + 4, static_cast<std::uint16_t>(size_ - kIpv6HeaderSize + payload_size));
-  store_be16(dst + kIpv6HeaderSize + 2, gre_protocol);
+  if (inherit_ttl_) dst[7] = fields.ttl;
+  if (has_limit_) dst[kIpv6HeaderSize + 4] = fields.encap_limit;
+}
+
+std::optional<InnerEncapLimit> inner_encap_limit(std::span<const std::uint8_t> packet) {
+  if (packet.size() < kIpv6HeaderSize + 8 || packet[0] >> 4 != 6 || packet[6] != kProtocolDestinationOptions) return {};
+  const std::size_t end = std::min(packet.size(), kIpv6HeaderSize + (packet[kIpv6HeaderSize + 1] + 1U) * 8U);
+  std::size_t at = kIpv6HeaderSize + 2;
+  while (at + 2 < end) {
+    if (packet[at] == kOptionPad1) {
+      ++at;
+      continue;
+    }
+    if (packet[at] == kOptionEncapsulationLimit && packet[at + 1] == 1) {
+      return InnerEncapLimit{packet[at + 2], static_cast<std::uint32_t>(at + 2)};
+    }
+    at += 2U + packet[at + 1];
+  }
+  return {};
+}
+
+bool is_recursion(const TunnelConfig& config, std::span<const std::uint8_t> packet) {
+  for (unsigned depth = 0; depth < kMaxNesting; ++depth) {
+    IpPacketInfo ip;
+    if (!parse_ip(packet, ip) || ip.is_fragment) return false;
+    const std::size_t at = find_gre(packet, ip);
+    if (at == 0) return false;
+    if (source(packet, ip) == config.local && destination(packet, ip) == config.remote) return true;
+    packet = packet.subspan(at, ip.total_size - at);
+    if (packet.size() < 4) return false;
+    const std::uint16_t flags = load_be16(packet.data());
+    const std::uint16_t protocol = load_be16(packet.data() + 2);
+    std::size_t skip = header_size((flags & 0x2000) != 0, (flags & 0x1000) != 0, (flags & 0x8000) != 0);
+    if (packet.size() < skip) return false;
+    packet = packet.subspan(skip);
+    if (protocol == kProtocolEthernet) {
+      skip = ip_offset(packet);
+      if (skip == 0) return false;
+      packet = packet.subspan(skip);
+    }
+  }
+  return true;
 }
 
 bool is_gre(std::span<const std::uint8_t> packet) {
@@ -93,7 +161,10 @@ bool is_gre(std::span<const std::uint8_t> packet) {
   if (!parse_ip(packet, ip)) return false;
   if (ip.protocol == kProtocolGre) return true;
   UpperLayer upper;
-  return ip.family == Family::kV6 && find_upper_layer(packet, ip, upper) && upper.protocol == kProtocolGre;
+  if (ip.family == Family::kV4 || !find_upper_layer(packet, ip, upper)) return false;
+  // Of a packet with options before GRE, a later fragment says no more than that there were options.
+  const bool later = upper.fragment_offset != 0 && upper.protocol == kProtocolDestinationOptions;
+  return upper.protocol == kProtocolGre || later;
 }
 
 std::optional<DropReason> decapsulate(std::span<std::uint8_t> packet, Decapsulated& out) {

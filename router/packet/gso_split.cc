@@ -142,6 +142,14 @@ std::size_t write_gso_segment(const GsoPlan& plan, std::span<const std::uint8_t>
   return plan.header_size + payload;
 }
 
+std::uint64_t gso_segment_sum(const GsoPlan& plan, std::size_t index, const std::uint8_t* segment) {
+  const auto l4_size = static_cast<std::uint32_t>(plan.segment_size(index) - plan.l4_offset);
+  const std::uint8_t protocol = plan.udp ? kProtocolUdp : kProtocolTcp;
+  const std::uint64_t pseudo = checksum_pseudo_header(segment + plan.l3_offset, plan.family, protocol, l4_size);
+  const std::uint64_t headers = checksum_add(segment, plan.l4_offset, 0);
+  return checksum_add_word(checksum_finish(pseudo), headers);
+}
+
 bool complete_checksum(const VirtioNetHeader& header, std::span<std::uint8_t> frame) {
   if ((header.flags & kNeedsCsum) == 0) return true;
   const std::size_t start = header.csum_start;

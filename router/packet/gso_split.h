@@ -53,6 +53,10 @@ bool plan_gso(const VirtioNetHeader& header, std::span<const std::uint8_t> frame
 std::size_t write_gso_segment(const GsoPlan& plan, std::span<const std::uint8_t> frame, std::size_t index,
                               std::uint8_t* dst);
 
+// The sum (checksum.h) of segment `index` as write_gso_segment wrote it at `segment`, for a checksum around it. From the
+// headers alone: with its own checksum done, a TCP or UDP packet's sum is the complement of its pseudo-header's.
+std::uint64_t gso_segment_sum(const GsoPlan& plan, std::size_t index, const std::uint8_t* segment);
+
 // Completes the checksum in place, for a frame with kGsoNone. True at once without kNeedsCsum; false when
 // start and offset do not lie in the frame.
 bool complete_checksum(const VirtioNetHeader& header, std::span<std::uint8_t> frame);

@@ -22,6 +22,7 @@ constexpr std::uint8_t kV4EchoRequest = 8;
 constexpr std::uint8_t kV4FragmentationNeeded = 4;  // a code of kV4Unreachable
 constexpr std::uint8_t kV6Unreachable = 1;
 constexpr std::uint8_t kV6PacketTooBig = 2;
+constexpr std::uint8_t kV6ParameterProblem = 4;
 constexpr std::uint8_t kV6EchoRequest = 128;
 constexpr std::uint8_t kV6EchoReply = 129;
 constexpr std::uint8_t kV6Redirect = 137;
@@ -182,6 +183,12 @@ std::size_t write_unreachable(std::span<std::uint8_t> out, Unreachable reason,
       break;
   }
   return write_error(out, header, source_address, offending);
+}
+
+std::size_t write_parameter_problem(std::span<std::uint8_t> out, const IpAddress& source_address,
+                                    std::span<const std::uint8_t> offending, std::uint32_t pointer) {
+  if (source_address.is_v4() || !may_send_icmp_error(offending)) return 0;
+  return write_error(out, {.type = kV6ParameterProblem, .code = 0, .rest = pointer}, source_address, offending);
 }
 
 std::size_t write_packet_too_big(std::span<std::uint8_t> out, const IpAddress& source_address,

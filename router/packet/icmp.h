@@ -51,6 +51,10 @@ bool may_send_icmp_error(std::span<const std::uint8_t> offending, bool too_big =
 std::size_t write_unreachable(std::span<std::uint8_t> out, Unreachable reason, const IpAddress& source,
                               std::span<const std::uint8_t> offending);
 
+// ICMPv6 Parameter Problem, code 0 (RFC 4443 §3.4); `pointer` is the offset in `offending`. 0 over IPv4.
+std::size_t write_parameter_problem(std::span<std::uint8_t> out, const IpAddress& source,
+                                    std::span<const std::uint8_t> offending, std::uint32_t pointer);
+
 // IPv4: Fragmentation Needed (RFC 1191), only if DF was set. IPv6: Packet Too Big; `mtu` below 1280 is
 // written as it is.
 std::size_t write_packet_too_big(std::span<std::uint8_t> out, const IpAddress& source,

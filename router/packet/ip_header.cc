@@ -110,4 +110,13 @@ void set_ds_field(std::span<std::uint8_t> packet, IpPacketInfo& info, std::uint8
   }
 }
 
+bool ecn_into(std::span<std::uint8_t> packet, IpPacketInfo& info, std::uint8_t outer_ds_field) {
+  if ((outer_ds_field & kEcnMask) == (info.ds_field & kEcnMask)) return true;
+  const auto ecn = ecn_decapsulate(info.ds_field, outer_ds_field);
+  if (!ecn) return false;
+  if (*ecn == (info.ds_field & kEcnMask)) return true;
+  set_ds_field(packet, info, static_cast<std::uint8_t>((info.ds_field & ~kEcnMask) | *ecn));
+  return true;
+}
+
 }  // namespace greywire

@@ -95,4 +95,8 @@ constexpr std::optional<std::uint8_t> ecn_decapsulate(std::uint8_t inner_ecn, st
   return inner_ecn;
 }
 
+// What a header around it said about congestion, into a packet; its checksum stays right and `info` follows. False where
+// the packet must be dropped.
+bool ecn_into(std::span<std::uint8_t> packet, IpPacketInfo& info, std::uint8_t outer_ds_field);
+
 }  // namespace greywire

@@ -1,7 +1,8 @@
 // What each layer costs, in bytes: the one place where MTUs are computed.
 //
 //   underlay packet   = IP 20/40 | UDP 8 | WireGuard header 16 | inner packet, zero-padded | tag 16
-//   delivery packet   = IP 20/40 | GRE 4, and 4 each for key, sequence number, checksum | payload packet
+//   delivery packet   = IP 20/40 | over IPv6 options of 8 where asked for | GRE 4, and 4 each for key, sequence number,
+//                       checksum | payload packet
 //   GRETAP's payload  = Ethernet 14, 4 a VLAN tag | IP packet
 //
 // An Mtu is always that of an IP packet, or what is said. A result of 0 means that nothing fits.
@@ -21,6 +22,7 @@ inline constexpr std::uint32_t kTransportTag = 16;     // Poly1305
 inline constexpr std::uint32_t kPaddingUnit = 16;
 inline constexpr std::uint32_t kEthernetHeader = 14;
 inline constexpr std::uint32_t kVlanTag = 4;
+inline constexpr std::uint32_t kEncapLimitOption = 8;
 inline constexpr std::uint32_t kTcpHeader = 20;
 
 inline constexpr Mtu kMinIpv6Mtu{1280};  // RFC 8200 §5; below it the kernel takes IPv6 addresses off a device
@@ -70,13 +72,15 @@ struct GreOptions {
   bool key = false;
   bool sequence = false;
   bool checksum = false;
+  bool encap_limit = false;  // over IPv6: Destination Options with a Tunnel Encapsulation Limit
 };
 
 constexpr std::uint32_t gre_header(GreOptions options) {
   return 4 + (options.key ? 4U : 0U) + (options.sequence ? 4U : 0U) + (options.checksum ? 4U : 0U);
 }
 constexpr std::uint32_t gre_overhead(Family delivery, GreOptions options) {
-  return ip_header(delivery) + gre_header(options);
+  const bool limited = options.encap_limit && delivery == Family::kV6;
+  return ip_header(delivery) + (limited ? kEncapLimitOption : 0) + gre_header(options);
 }
 
 // The largest IP packet that a GRE link carries without fragments: 1416 of 1440 without options over IPv4.

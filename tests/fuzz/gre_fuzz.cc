@@ -26,5 +26,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     FUZZ_CHECK(out.payload.data() + out.payload.size() <= packet.data() + packet.size());
     FUZZ_CHECK(gre::is_gre(packet));
   }
+  gre::TunnelConfig config;
+  config.local = out.source;
+  config.remote = out.destination;
+  gre::is_recursion(config, packet);
+  if (const auto limit = gre::inner_encap_limit(packet)) {
+    FUZZ_CHECK(limit->offset < packet.size() && packet[limit->offset] == limit->limit);
+  }
   return 0;
 }

@@ -327,7 +327,7 @@ TEST_F(Refused, GreWithoutTheKey) {
   tunnels(std::nullopt, 8);
   pair.a.frame(kTunnelLink, Pair::packet_from_a(), now());
   carry_batch();
-  expect_only(pair.b, DropReason::kGreWrongKey);
+  expect_only(pair.b, DropReason::kGreMissingKey);
 }
 
 TEST_F(Refused, GreOfNoConfiguredPairGoesToThePlainLink) {

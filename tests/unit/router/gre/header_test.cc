@@ -43,9 +43,11 @@ TEST(GreHeader, EachBitOfTheFirstWord) {
     Bytes packet(20);
     store_be16(packet.data(), static_cast<std::uint16_t>(0x8000U >> bit));
     if (bit == 0) write_checksum(packet);
-    const bool refused = bit == 1 || bit == 4 || bit == 5 || bit >= 13;
+    std::optional<DropReason> reason;
+    if (bit == 1 || bit == 4 || bit == 5) reason = DropReason::kGreReservedBits;
+    if (bit >= 13) reason = DropReason::kGreBadVersion;
     Header header;
-    EXPECT_EQ(decode(packet, header).has_value(), refused) << "bit " << bit;
+    EXPECT_EQ(decode(packet, header), reason) << "bit " << bit;
   }
 }
 

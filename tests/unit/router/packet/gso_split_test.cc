@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "router/packet/checksum.h"
 #include "tests/unit/router/packet/packets.h"
 
 namespace greywire {
@@ -41,6 +42,8 @@ std::vector<Bytes> split(const VirtioNetHeader& header, const Bytes& frame, std:
     Bytes segment(plan.segment_size(i));
     EXPECT_EQ(write_gso_segment(plan, frame, i, segment.data()), segment.size());
     EXPECT_EQ(plan.packet_size(i), segment.size() - plan.l3_offset);
+    EXPECT_EQ(checksum_fold(gso_segment_sum(plan, i, segment.data())) % 0xffff,
+              checksum_fold(checksum_add(segment.data(), segment.size(), 0)) % 0xffff);
     out.push_back(segment);
   }
   return out;

@@ -76,6 +76,8 @@ TEST(Overhead, TheUnderlayPacketFitsThePath) {
 TEST(Overhead, ABridgeAt1500) {
   EXPECT_EQ(gretap_delivery_size(Mtu{1500}, kV4), 1538U);
   EXPECT_EQ(gretap_delivery_size(Mtu{1500}, kV6, {.key = true}, 1), 1566U);
+  EXPECT_EQ(gretap_delivery_size(Mtu{1500}, kV6, {.encap_limit = true}), 1566U);
+  EXPECT_EQ(gretap_delivery_size(Mtu{1500}, kV4, {.encap_limit = true}), 1538U);
 }
 
 TEST(Overhead, SegmentSizes) {

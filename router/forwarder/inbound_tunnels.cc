@@ -1,0 +1,110 @@
+// The way in through tunnels: reassembly of delivery packets, GRE demultiplexing, what a tunnel demands of them.
+#include <algorithm>
+#include <cstring>
+
+#include "router/forwarder/inbound.h"
+#include "router/packet/ethernet.h"
+#include "router/packet/tcp_mss.h"
+#include "router/pmtu/overhead.h"
+
+namespace greywire {
+
+bool Inbound::deliver_gre(const PeerEntry& peer, std::span<std::uint8_t>& packet, IpPacketInfo& info) {
+  if (info.protocol != kProtocolGre && (info.family == Family::kV4 || !gre::is_gre(packet))) return false;
+  // Only pairs of addresses with a tunnel are ours; kernel GRE over gw0 goes on working.
+  const IpAddress from = source(packet, info), to = destination(packet, info);
+  const bool configured = std::any_of(peer.tunnels.begin(), peer.tunnels.end(), [&](const auto& tunnel) {
+    return tunnel->config.remote == from && tunnel->config.local == to;
+  });
+  if (!configured) return false;
+  if (info.is_fragment) {
+    packet = reassemble(peer, packet);
+    if (packet.empty()) return true;
+    if (!parse_ip(packet, info) || !gre::is_gre(packet)) return false;
+  }
+  gre::Decapsulated gre;
+  if (const auto drop = gre::decapsulate(packet, gre)) {
+    drops_.count(*drop);
+    return true;
+  }
+  const gre::DemuxKey key = gre::demux_key(gre);
+  for (const auto& tunnel : peer.tunnels) {
+    if (tunnel->key == key) {
+      deliver_payload(peer, *tunnel, gre);
+      return true;
+    }
+  }
+  const bool same_kind = std::any_of(peer.tunnels.begin(), peer.tunnels.end(), [&](const auto& tunnel) {
+    return tunnel->config.ethernet == key.ethernet && tunnel->config.remote == from && tunnel->config.local == to;
+  });
+  drops_.count(!same_kind ? DropReason::kGreBadProtocol
+               : key.key  ? DropReason::kGreWrongKey
+                          : DropReason::kGreMissingKey);
+  return true;
+}
+
+// What the tunnel demands of a header beyond its key. A checksum that is there was verified, asked for or not.
+bool Inbound::take_gre_options(const TunnelEntry& tunnel, const gre::Header& header) {
+  if (tunnel.config.checksum && !header.checksum) return drops_.count(DropReason::kGreMissingChecksum), false;
+  if (!tunnel.config.sequence) return true;
+  if (!header.sequence) return drops_.count(DropReason::kGreMissingSequence), false;
+  if (!tunnel.sequence_in.accept(*header.sequence)) return drops_.count(DropReason::kGreOutOfOrder), false;
+  return true;
+}
+
+void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, const gre::Decapsulated& gre) {
+  if (!take_gre_options(tunnel, gre.header)) return;
+  auto payload = gre.payload;
+  if (tunnel.config.ethernet) {
+    if (payload.size() < pmtu::kEthernetHeader) return drops_.count(DropReason::kGreBadHeader);
+    IpPacketInfo info;
+    const std::size_t ip = ip_offset(payload);
+    if (ip != 0 && parse_ip(payload.subspan(ip), info) && !ecn_into(payload.subspan(ip), info, gre.ds_field)) {
+      return drops_.count(DropReason::kCongestion);
+    }
+  } else {
+    IpPacketInfo info;
+    if (!parse_ip(payload, info)) return drops_.count(DropReason::kBadInner);
+    payload = payload.first(info.total_size);
+    if (!ecn_into(payload, info, gre.ds_field)) return drops_.count(DropReason::kCongestion);
+    if (tunnel.check_sources &&
+        !source_allowed(peer, source_bytes(payload, info), info.family, tunnel.sources, false)) {
+      return drops_.count(DropReason::kSourceNotAllowed);
+    }
+  }
+  const std::size_t l3 = tunnel.config.ethernet ? ip_offset(payload) : 0;
+  if (tunnel.clamp_mss && (!tunnel.config.ethernet || l3 != 0)) {
+    const auto packet = payload.subspan(l3);
+    IpPacketInfo info;
+    if (parse_ip(packet, info) && info.protocol == kProtocolTcp) {
+      const Mtu inner{peer.shared->inner_mtu.load(std::memory_order_relaxed)};
+      const auto overhead = static_cast<std::uint32_t>(tunnel.encapsulation.header_size() + l3);
+      clamp_tcp_mss(packet, pmtu::tcp_mss(pmtu::less(inner, overhead), info.family));
+    }
+  }
+  tunnel.traffic.rx_packets.fetch_add(1, std::memory_order_relaxed);
+  tunnel.traffic.rx_bytes.fetch_add(payload.size(), std::memory_order_relaxed);
+  hand_to_link(tunnel.link, tunnel.config.ethernet ? Layer::kEthernet : Layer::kL3, payload);
+}
+
+std::span<std::uint8_t> Inbound::reassemble(const PeerEntry& peer, std::span<std::uint8_t> fragment) {
+  if (!peer.reassembly) {
+    drops_.count(DropReason::kFragmentMemory);
+    return {};
+  }
+  std::lock_guard guard(peer.reassembly->lock);
+  const ReassemblyResult result = peer.reassembly->fragments.add(fragment, now_);
+  result.count(drops_);
+  if (result.packet.empty()) return {};
+  // The packet must stay until the batch is flushed, the reassembly's own memory does not.
+  if (rebuilt_used_ + result.packet.size() > kRebuilt) {
+    flush_links();
+    rebuilt_used_ = 0;
+  }
+  std::uint8_t* copy = rebuilt_.get() + rebuilt_used_;
+  std::memcpy(copy, result.packet.data(), result.packet.size());
+  rebuilt_used_ += result.packet.size();
+  return {copy, result.packet.size()};
+}
+
+}  // namespace greywire

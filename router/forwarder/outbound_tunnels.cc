@@ -1,0 +1,79 @@
+// The way out through a tunnel: which delivery and GRE header a frame gets.
+#include "router/forwarder/outbound_target.h"
+#include "router/packet/ethernet.h"
+#include "router/packet/icmp.h"
+#include "router/pmtu/overhead.h"
+
+namespace greywire {
+namespace {
+
+constexpr std::uint8_t kHopLimitWithoutIp = 64;  // where the TTL is to be inherited and there is none
+
+std::uint8_t delivery_ds_field(const gre::TunnelConfig& config, std::uint8_t inner, bool copy_dscp) {
+  switch (config.tos_policy) {
+    case gre::TosPolicy::kInherit:
+      return inner;
+    case gre::TosPolicy::kFixed:
+      return static_cast<std::uint8_t>(config.tos | ecn_encapsulate(inner));
+    case gre::TosPolicy::kPeer:
+      break;
+  }
+  return outer_ds_field(inner, copy_dscp);
+}
+
+}  // namespace
+
+// With target.tunnel set; `target.packet` is still the whole frame on a TAP.
+bool Outbound::find_tunnel_target(const ForwardingTables& tables, Target& target) {
+  const TunnelEntry& tunnel = *target.tunnel;
+  const gre::TunnelConfig& config = tunnel.config;
+  target.peer = tables.peer(tunnel.peer);
+  if (target.peer == nullptr) return drops_.count(DropReason::kPeerDisabled), false;
+  bool has_ip = true;
+  std::span<const std::uint8_t> packet = target.packet;
+  if (config.ethernet) {
+    const std::size_t offset = ip_offset(packet);
+    packet = packet.subspan(offset);
+    has_ip = offset != 0 && parse_ip(packet, target.info);
+    target.gre_protocol = gre::kProtocolEthernet;
+  } else {
+    target.gre_protocol = target.info.family == Family::kV4 ? gre::kProtocolIpv4 : gre::kProtocolIpv6;
+  }
+  target.encapsulation = &tunnel.encapsulation;
+  target.delivery.encap_limit = config.encap_limit.value_or(0);
+  if (has_ip && !take_nesting(target, packet)) return false;
+
+  const std::uint8_t inner_ds = has_ip ? target.info.ds_field : std::uint8_t{0};
+  target.delivery.ds_field = delivery_ds_field(config, inner_ds, target.peer->copy_dscp);
+  target.delivery.ttl = has_ip ? target.info.hop_limit : kHopLimitWithoutIp;
+  target.delivery.dont_fragment = has_ip && target.info.family == Family::kV4 && target.info.dont_fragment;
+  target.delivery_df = config.df == gre::DfPolicy::kSet ||
+                       (config.df == gre::DfPolicy::kInherit && target.delivery.dont_fragment);
+  target.ds_field = outer_ds_field(target.delivery.ds_field, target.peer->copy_dscp);
+  return true;
+}
+
+// GRE in GRE: refused where it is a circle, and counted down where the packet says how often it may be wrapped.
+bool Outbound::take_nesting(Target& target, std::span<const std::uint8_t> packet) {
+  const gre::TunnelConfig& config = target.tunnel->config;
+  const bool may_be_gre = target.info.protocol == kProtocolGre || target.info.protocol == kProtocolDestinationOptions;
+  if (!may_be_gre) return true;
+  if (gre::is_recursion(config, packet)) return drops_.count(DropReason::kGreRecursion), false;
+  if (config.local.is_v4()) return true;
+  const auto inner = gre::inner_encap_limit(packet);
+  if (!inner) return true;
+  if (inner->limit == 0) {
+    drops_.count(DropReason::kGreEncapLimit);
+    if (config.ethernet || !may_send_icmp(target.now)) return false;
+    std::uint8_t answer[1280];
+    const IpAddress from = destination(packet, target.info);
+    const std::size_t size = write_parameter_problem(answer, from, packet, inner->offset);
+    if (size != 0) tell(target.link, {answer, size});
+    return false;
+  }
+  target.encapsulation = &target.tunnel->limited;
+  target.delivery.encap_limit = static_cast<std::uint8_t>(inner->limit - 1);
+  return true;
+}
+
+}  // namespace greywire
