@@ -165,13 +165,15 @@ class Namespace:
     def out(self, *command, timeout=30):
         return self.run(*command, timeout=timeout).stdout
 
-    def start(self, *command, log=None, env=None):
-        """Starts a process in the background; its output goes to `<log>.log` in this namespace's folder."""
+    def start(self, *command, log=None, env=None, before_exec=None):
+        """Starts a process in the background; its output goes to `<log>.log` in this namespace's folder. With
+        `before_exec`, called in the child, the child keeps every descriptor that is inheritable by then."""
         name = log or os.path.basename(str(command[0]))
         path = os.path.join(self.folder, name + ".log")
         with open(path, "ab") as sink:
             popen = subprocess.Popen(self.argv(*command), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-                                     env={**os.environ, **(env or {})}, start_new_session=True)
+                                     env={**os.environ, **(env or {})}, start_new_session=True,
+                                     preexec_fn=before_exec, close_fds=before_exec is None)
         process = Process(popen, [str(c) for c in command], path)
         self.lab.processes.append(process)
         return process

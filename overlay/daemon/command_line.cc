@@ -13,8 +13,10 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv,
       "Exit status: 0 ended as asked, 1 could not start, 2 wrong command line.");
   std::string config_file, interface;
   bool foreground = false;
+  bool takeover = false;
   unsigned workers = 0;
   auto* config_option = app.add_option("-c,--config", config_file, "the site's TOML file");
+  app.add_flag("--takeover", takeover, "end the daemon that runs this site and go on with its devices")->needs(config_option);
   auto* interface_option = app.add_option("IFNAME", interface, "name of a bare WireGuard device");
   app.add_flag("-f,--foreground", foreground, "stay in the foreground (bare device)");
   app.add_option("--workers", workers, "data workers; 0 chooses by the number of cores")->check(CLI::Range(0, 64));
@@ -28,7 +30,7 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv,
   CommandLine line;
   line.workers = workers;
   if (!config_file.empty()) {
-    line.run = RunSite{config_file};
+    line.run = RunSite{config_file, takeover};
   } else if (!interface.empty()) {
     line.run = RunDevice{interface, foreground};
   } else {

@@ -10,6 +10,7 @@ namespace greywire::daemon {
 // A site from a config file, in the foreground.
 struct RunSite {
   std::string config_file;
+  bool takeover = false;  // of a daemon that runs this site
 };
 
 // A bare WireGuard device, as wireguard-go is one.

@@ -78,7 +78,7 @@ int run(int argc, const char* const* argv) {
   const auto line = parse_command_line(argc, argv, exit_status);
   if (!line) return exit_status;
   try {
-    if (const auto* site = std::get_if<RunSite>(&line->run)) return report(run_site(site->config_file, line->workers));
+    if (const auto* site = std::get_if<RunSite>(&line->run)) return report(run_site(*site, line->workers));
     const auto& device = std::get<RunDevice>(line->run);
     const char* foreground = std::getenv("WG_PROCESS_FOREGROUND");
     if (device.foreground || (foreground != nullptr && foreground[0] == '1')) {

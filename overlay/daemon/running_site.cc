@@ -7,20 +7,21 @@
 
 #include "overlay/control/site_status_json.h"
 #include "overlay/control/uapi_server.h"
+#include "overlay/daemon/takeover.h"
 #include "router/engine/boot_clock.h"
 
 namespace greywire::daemon {
 namespace {
 
 constexpr std::chrono::seconds kRefresh{5};
+constexpr std::chrono::minutes kKeepEndpoints{1};
 constexpr std::size_t kMaxAlerts = 50;
 
 }  // namespace
 
-RunningSite::RunningSite(config::Config config, std::string config_file, unsigned workers)
+RunningSite::RunningSite(config::Config config, SiteOptions site_options)
     : config_(std::make_shared<const config::Config>(std::move(config))),
-      config_file_(std::move(config_file)),
-      workers_(workers),
+      options_(std::move(site_options)),
       derived_(config::derive(*config_)),
       started_(engine::boot_now()) {}
 
@@ -28,7 +29,10 @@ RunningSite::~RunningSite() {
   zebra_.reset();
   control_.stop();
   uapi_.reset();
-  if (engine_) keep_timestamp(engine_->greatest_timestamp());
+  if (engine_) {
+    keep_timestamp(engine_->greatest_timestamp());
+    if (made_links_) keep_last_run(engine_->status());
+  }
   // Devices go with the engine; what is left of us then are the underlay's rules and routes.
   engine_.reset();
   if (!netlink_ || !made_links_ || !underlay_) return;
@@ -49,7 +53,7 @@ Result<void> RunningSite::start() {
   monitor_.emplace(std::move(*monitor));
 
   engine::EngineOptions options;
-  options.workers = workers_;
+  options.workers = options_.workers;
   options.bind_device = config_->underlay.vrf.empty() ? config_->underlay.device : config_->underlay.vrf;
   if (auto kept = timestamps_.read(); kept) {
     options.kept_timestamp = *kept;
@@ -72,28 +76,42 @@ Result<void> RunningSite::start() {
   engine_ = std::make_unique<engine::Engine>(options, std::move(events));
   engine_->set_private_key(config_->site.private_key);
 
+  if (options_.takeover) {
+    auto held = take_over(config_->site.control_socket);
+    if (!held) return held.error();
+    options_.held = std::move(*held);
+  }
+  last_run_ = read_last_run(config_->site.state_dir);
   if (auto ok = open_devices(); !ok) return ok;
   if (auto ok = choose_underlay(); !ok) return ok;
+  if (last_run_.underlay && last_run_.underlay != underlay_) withdrawn_ = {*last_run_.underlay};
   if (auto ok = engine_->listen(config_->site.listen_port); !ok) return ok;
   for (const config::Peer& peer : config_->peers) {
     if (peer.enabled) add_peer(peer);
   }
+  adopt_reachability();
   if (auto ok = open_tunnels(); !ok) return ok;
   if (auto ok = open_control(); !ok) return ok;
+  forget_unused_devices();
   start_routing();
   reconcile();
+  keep_last_run(engine_->status());
   watch_links();
   refresh();
   engine_->initiate_all();
   spdlog::info("{} is up: {} peers, {} tunnels, port {}, {} with {} worker(s)", config_->site.name, peers_.size(),
                tunnels_.size(), config_->site.listen_port, engine_->aead_name(), engine_->workers());
+  tell("READY=1");
   return {};
 }
 
 void RunningSite::watch_signals() {
   signals_.async_wait([this](const boost::system::error_code& error, int signal) {
     if (error) return;
-    if (signal != SIGHUP) return io_.stop();
+    if (signal != SIGHUP) {
+      tell("STOPPING=1");
+      return io_.stop();
+    }
     reload();
     watch_signals();
   });
@@ -106,6 +124,17 @@ void RunningSite::keep_timestamp(const wireguard::Timestamp& stamp) {
     alert(kept.error().text + ": after a restart with the clock set back, peers will not answer until it has caught up");
   }
   told_state_ = !kept;
+}
+
+// A folder that cannot be written to was told of already, by keep_timestamp.
+void RunningSite::keep_last_run(const wireguard::DeviceStatus& status) {
+  last_run_at_ = engine::boot_now();
+  LastRun now{underlay_, {}};
+  for (const auto& peer : status.peers) {
+    if (peer.origin == Origin::kConfig && peer.endpoint) now.endpoints.emplace(peer.public_key, *peer.endpoint);
+  }
+  if (now == last_run_ || !write_last_run(config_->site.state_dir, now)) return;
+  last_run_ = std::move(now);
 }
 
 Result<void> RunningSite::open_control() {
@@ -128,6 +157,11 @@ Result<void> RunningSite::open_control() {
     return control::to_json(explain(*address));
   });
   control_.add_command("reload", [this](const object&) -> Result<value> { return control::to_json(reload()); });
+  control_.add_command("handover", [this](const object& request) -> Result<value> {
+    const auto* to = request.if_contains("to");
+    if (to == nullptr || !to->is_string()) return Error{"handover needs \"to\", the path of a socket"};
+    return hand_over(std::string(to->get_string()));
+  });
   return control_.listen(io_, config_->site.control_socket);
 }
 
@@ -168,7 +202,9 @@ void RunningSite::start_routing() {
 
 void RunningSite::refresh() {
   bool changed = false;
-  for (const auto& peer : engine_->status().peers) {
+  const wireguard::DeviceStatus status = engine_->status();
+  if (engine::boot_now() - last_run_at_ >= kKeepEndpoints) keep_last_run(status);
+  for (const auto& peer : status.peers) {
     PeerRecord* record = record_of(peer.id);
     if (record == nullptr) continue;
     look_for(*record, peer);

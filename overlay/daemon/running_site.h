@@ -20,7 +20,9 @@
 #include "overlay/control/control_api.h"
 #include "overlay/control/local_server.h"
 #include "overlay/control/site_status.h"
+#include "overlay/daemon/last_run.h"
 #include "overlay/daemon/peer_endpoints.h"
+#include "overlay/daemon/service_manager.h"
 #include "overlay/daemon/timestamp_file.h"
 #include "overlay/daemon/wg_control.h"
 #include "overlay/links/link_monitor.h"
@@ -31,10 +33,16 @@
 
 namespace greywire::daemon {
 
+struct SiteOptions {
+  std::string config_file;  // what the config was read from; reload() reads it again
+  unsigned workers = 0;     // 0: chosen by the number of cores
+  bool takeover = false;    // a daemon that runs this site ends and leaves its devices to this one
+  HeldDescriptors held;     // devices kept over a restart
+};
+
 class RunningSite final : public routing::AllowedIpsSink, public routing::RoutingEvents {
  public:
-  // `config` is what `config_file` says, which reload() reads again.
-  RunningSite(config::Config config, std::string config_file, unsigned workers);
+  RunningSite(config::Config config, SiteOptions options);
   ~RunningSite() override;
 
   // Makes everything, or says what could not be made and takes back the rest.
@@ -53,7 +61,15 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
     const config::Tunnel* config = nullptr;  // in *config_
     LinkId link;
     links::Ifindex ifindex = 0;
+    std::vector<int> queues;  // the engine's, as long as the link is there: for whoever keeps them
   };
+
+  // Devices over a restart (running_site_devices.cc)
+  Result<engine::TunDevice> open_device(const std::string& name, engine::TunKind kind, unsigned queues);
+  void adopt_reachability();
+  void forget_unused_devices();
+  Result<boost::json::value> hand_over(const std::string& to);
+  void tell(const std::string& state);
 
   // start(), in this order
   Result<void> open_devices();
@@ -61,6 +77,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   Result<void> open_tunnels();
   Result<void> open_control();
   void keep_timestamp(const wireguard::Timestamp& stamp);
+  void keep_last_run(const wireguard::DeviceStatus& status);
   void watch_signals();
   void add_peer(const config::Peer& peer);
   wireguard::PeerChange settings_of(const config::Peer& peer) const;
@@ -113,8 +130,8 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   void alert(std::string_view line) override;
 
   std::shared_ptr<const config::Config> config_;  // what runs; replaced as a whole by adopt()
-  const std::string config_file_;
-  const unsigned workers_;
+  SiteOptions options_;
+  const ServiceManager service_manager_ = ServiceManager::from_environment();
   config::Derived derived_;
   const TimePoint started_;
   boost::asio::io_context io_{1};
@@ -129,10 +146,15 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   boost::asio::posix::stream_descriptor monitor_wait_{io_};
   std::optional<links::Underlay> underlay_;
   std::uint32_t gateway_ifindex_ = 0;
+  std::vector<int> gateway_queues_;  // as TunnelRecord::queues
+  bool gateway_adopted_ = false;
+  std::vector<links::Underlay> withdrawn_;  // of the last run, where it had another
   std::vector<links::Ifindex> own_ifindexes_;
   std::set<std::string> told_problems_;
   TimestampFile timestamps_{config_->site.state_dir};
   bool told_state_ = false;
+  LastRun last_run_;  // as the file has it
+  TimePoint last_run_at_{};
 
   std::map<std::string, PeerRecord> peers_;    // by name; enabled ones
   std::map<std::string, TunnelRecord> tunnels_;  // by name

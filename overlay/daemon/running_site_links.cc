@@ -14,8 +14,10 @@ constexpr std::chrono::milliseconds kDebounce{20};
 }  // namespace
 
 Result<void> RunningSite::open_devices() {
-  auto gateway = engine::TunDevice::open(config_->site.interface, engine::TunKind::kTun, engine_->workers());
+  gateway_adopted_ = options_.held.has(stored_name(config_->site.interface));
+  auto gateway = open_device(config_->site.interface, engine::TunKind::kTun, engine_->workers());
   if (!gateway) return gateway.error();
+  gateway_queues_.assign(gateway->fds().begin(), gateway->fds().end());
   gateway_ifindex_ = static_cast<std::uint32_t>(gateway->ifindex());
   own_ifindexes_.push_back(gateway_ifindex_);
   engine_->set_own_overlay(own_overlay());
@@ -106,7 +108,13 @@ wireguard::PeerChange RunningSite::settings_of(const config::Peer& peer) const {
 }
 
 void RunningSite::add_peer(const config::Peer& peer) {
-  engine_->change_peer(settings_of(peer));
+  wireguard::PeerChange settings = settings_of(peer);
+  // Where it was in the last run, unless the config knows better at once.
+  const auto was = last_run_.endpoints.find(peer.public_key);
+  const bool known = !peer.endpoints.empty() && std::all_of(peer.endpoints.begin(), peer.endpoints.end(),
+                                                            [](const auto& endpoint) { return endpoint.literal.has_value(); });
+  if (was != last_run_.endpoints.end() && !known) settings.endpoint = was->second;
+  engine_->change_peer(settings);
   PeerRecord& record = peers_[peer.name];
   record.config = &peer;
   record.id = *engine_->find_peer(peer.public_key);
@@ -131,11 +139,12 @@ void RunningSite::find_endpoints(PeerRecord& record) {
 Result<void> RunningSite::add_tunnel(const config::Tunnel& tunnel) {
   const auto kind = tunnel.kind == config::TunnelKind::kGretap ? engine::TunKind::kTap : engine::TunKind::kTun;
   // Sequence numbers need one reader of the device: see Engine::add_link.
-  auto device = engine::TunDevice::open(tunnel.name, kind, tunnel.sequence ? 1 : engine_->workers());
+  auto device = open_device(tunnel.name, kind, tunnel.sequence ? 1 : engine_->workers());
   if (!device) return device.error();
   TunnelRecord& record = tunnels_[tunnel.name];
   record.config = &tunnel;
   record.ifindex = static_cast<links::Ifindex>(device->ifindex());
+  record.queues.assign(device->fds().begin(), device->fds().end());
   own_ifindexes_.push_back(record.ifindex);
   record.link = engine_->add_link(std::move(*device), tunnel_options(tunnel, peers_.at(tunnel.peer)));
   return {};
@@ -210,6 +219,7 @@ links::DesiredLinks RunningSite::desired() const {
     all.links.push_back(std::move(link));
   }
   all.underlay = underlay_;
+  all.withdrawn = withdrawn_;
   return all;
 }
 

@@ -20,13 +20,14 @@ std::string at(const std::string& file, config::SourcePosition where) {
 
 control::ReloadReport RunningSite::reload() {
   control::ReloadReport report;
-  auto loaded = config::load(config_file_);
+  tell("RELOADING=1");
+  auto loaded = config::load(options_.config_file);
   (loaded.config ? report.warnings : report.errors) = loaded.diagnostics.lines();
   if (loaded.config) {
     auto fresh = std::make_shared<const config::Config>(std::move(*loaded.config));
     const config::ConfigDiff diff = config::diff(*config_, *fresh);
     for (const auto& change : diff.needs_restart) {
-      report.errors.push_back(fmt::format("{}: {} changed: that needs a restart", at(config_file_, change.at), change.key));
+      report.errors.push_back(fmt::format("{}: {} changed: that needs a restart", at(options_.config_file, change.at), change.key));
     }
     if (report.errors.empty()) {
       report.done = true;
@@ -36,8 +37,9 @@ control::ReloadReport RunningSite::reload() {
   }
   for (const std::string& line : report.errors) spdlog::error("reload: {}", line);
   for (const std::string& line : report.changes) spdlog::info("reload: {}", line);
+  tell("READY=1");
   if (!report.done) spdlog::error("reload: nothing was changed");
-  if (report.done && report.changes.empty()) spdlog::info("reload: {} says what runs already", config_file_);
+  if (report.done && report.changes.empty()) spdlog::info("reload: {} says what runs already", options_.config_file);
   return report;
 }
 
@@ -111,6 +113,7 @@ void RunningSite::remove_tunnel(const std::string& name) {
   const auto it = tunnels_.find(name);
   if (it == tunnels_.end()) return;  // it could not be made
   engine_->remove_link(it->second.link);
+  if (const auto told = service_manager_.forget(stored_name(name)); !told) alert(told.error().text);
   std::erase(own_ifindexes_, it->second.ifindex);
   tunnels_.erase(it);
 }

@@ -8,10 +8,13 @@
 #include "overlay/config/load.h"
 #include "overlay/daemon/log_level.h"
 #include "overlay/daemon/running_site.h"
+#include "overlay/daemon/service_manager.h"
 
 namespace greywire::daemon {
 
-Result<void> run_site(const std::string& config_file, unsigned workers) {
+Result<void> run_site(const RunSite& what, unsigned workers) {
+  const std::string& config_file = what.config_file;
+  auto held = take_listen_fds();
   auto loaded = config::load(config_file);
   const auto lines = loaded.diagnostics.lines();
   if (!loaded.config && lines.size() == 1) return Error{lines.front()};
@@ -26,7 +29,7 @@ Result<void> run_site(const std::string& config_file, unsigned workers) {
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e %n %l: %v");
   spdlog::set_default_logger(log);
 
-  RunningSite site(std::move(*loaded.config), config_file, workers);
+  RunningSite site(std::move(*loaded.config), {config_file, workers, what.takeover, std::move(held)});
   if (auto started = site.start(); !started) return started;
   site.run();
   return {};

@@ -2,13 +2,12 @@
 // links, control sockets and the routing source come together here.
 #pragma once
 
-#include <string>
-
+#include "overlay/daemon/command_line.h"
 #include "router/base/result.h"
 
 namespace greywire::daemon {
 
 // Runs until a signal. An Error: it could not start; nothing is left behind.
-Result<void> run_site(const std::string& config_file, unsigned workers);
+Result<void> run_site(const RunSite& what, unsigned workers);
 
 }  // namespace greywire::daemon

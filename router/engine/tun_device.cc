@@ -127,12 +127,45 @@ Result<TunDevice> TunDevice::open(const std::string& name, TunKind kind, unsigne
                                                                 : errno;
     if (failed != 0) return attach_error(name, failed);
   }
-  int header_bytes = sizeof(VirtioNetHeader);
-  if (::ioctl(device.fds_[0], TUNSETVNETHDRSZ, &header_bytes) != 0) return attach_error(name, errno);
-  device.offloads_ = agree_on_offloads(device.fds_[0]);
-  device.name_ = request.ifr_name;
-  device.ifindex_ = static_cast<int>(::if_nametoindex(request.ifr_name));
+  if (auto ok = device.agree(request.ifr_name); !ok) return ok.error();
   return device;
+}
+
+Result<TunDevice> TunDevice::adopt(const std::string& name, TunKind kind, std::vector<int> fds, unsigned queues) {
+  TunDevice device;
+  device.kind_ = kind;
+  device.fds_ = std::move(fds);
+  const auto unfit = [&](std::string_view why) {
+    return Error{fmt::format("what was kept of interface {} cannot be used: {}", name, why), EINVAL};
+  };
+  if (device.fds_.empty() || queues < 1 || queues > kMaxQueues) return unfit("no queue");
+  ifreq wanted = request_for(name, kind, queues);
+  for (const int fd : device.fds_) {
+    ifreq has{};
+    if (::ioctl(fd, TUNGETIFF, &has) != 0) return unfit("it is no queue of a TUN or TAP device");
+    if (has.ifr_name != name) return unfit(fmt::format("it is called {} now", has.ifr_name));
+    constexpr int kSame = IFF_TUN | IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE;
+    if ((has.ifr_flags & kSame) != (wanted.ifr_flags & kSame)) return unfit("it was made in another way");
+    if (::fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return unfit(std::strerror(errno));
+  }
+  for (; device.fds_.size() > queues; device.fds_.pop_back()) ::close(device.fds_.back());
+  while (device.fds_.size() < queues) {
+    auto fd = open_driver();
+    if (!fd) return fd.error();
+    device.fds_.push_back(*fd);
+    if (::ioctl(*fd, TUNSETIFF, &wanted) != 0) return attach_error(name, errno);
+  }
+  if (auto ok = device.agree(name); !ok) return ok.error();
+  return device;
+}
+
+Result<void> TunDevice::agree(const std::string& name) {
+  int header_bytes = sizeof(VirtioNetHeader);
+  if (::ioctl(fds_[0], TUNSETVNETHDRSZ, &header_bytes) != 0) return attach_error(name, errno);
+  offloads_ = agree_on_offloads(fds_[0]);
+  name_ = name;
+  ifindex_ = static_cast<int>(::if_nametoindex(name.c_str()));
+  return {};
 }
 
 TunDevice::TunDevice(TunDevice&& other) noexcept

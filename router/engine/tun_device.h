@@ -42,6 +42,11 @@ class TunDevice {
   // EPERM not permitted, ENOENT, ENODEV or ENXIO no tun driver, EINVAL a bad name or count.
   static Result<TunDevice> open(const std::string& name, TunKind kind, unsigned queues);
 
+  // Takes the queues of a device that is there already, as an earlier process left them with whoever held them. It keeps
+  // its addresses, routes, state and what waits in it. `fds` are closed on an error too; queues beyond `queues` are
+  // given up, missing ones joined. Errors: EINVAL the descriptors are not queues of such a device.
+  static Result<TunDevice> adopt(const std::string& name, TunKind kind, std::vector<int> fds, unsigned queues);
+
   TunDevice(TunDevice&& other) noexcept;
   TunDevice& operator=(TunDevice&& other) noexcept;
   ~TunDevice();
@@ -50,6 +55,7 @@ class TunDevice {
   int ifindex() const { return ifindex_; }
   TunKind kind() const { return kind_; }
   unsigned queue_count() const { return static_cast<unsigned>(fds_.size()); }
+  std::span<const int> fds() const { return fds_; }  // of all queues; valid as long as the object
   int fd(unsigned queue) const { return fds_[queue]; }  // for epoll; stays owned by this object
   TunOffloads offloads() const { return offloads_; }
 
@@ -72,6 +78,7 @@ class TunDevice {
 
  private:
   TunDevice() = default;
+  Result<void> agree(const std::string& name);
   void close_all() noexcept;
 
   std::vector<int> fds_;

@@ -1,5 +1,6 @@
 #include "router/engine/tun_device.h"
 
+#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
@@ -334,6 +335,71 @@ TEST_F(TunDeviceTest, MovingKeepsTheDevice) {
   b = open_device("gw1");
   EXPECT_EQ(::if_nametoindex("gw0"), 0U);
   EXPECT_NE(::if_nametoindex("gw1"), 0U);
+}
+
+std::vector<int> duplicates(const TunDevice& device) {
+  std::vector<int> out;
+  for (const int fd : device.fds()) out.push_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  return out;
+}
+
+TEST_F(TunDeviceTest, ADeviceIsAdoptedWithItsAddressesAndWhatWaitsInIt) {
+  std::vector<int> kept;
+  int ifindex = 0;
+  {
+    auto first = open_quiet("gwkept", TunKind::kTun, 2);
+    kept = duplicates(first);
+    ifindex = first.ifindex();
+  }
+  auto adopted = TunDevice::adopt("gwkept", TunKind::kTun, kept, 2);
+  ASSERT_TRUE(adopted.has_value()) << adopted.error().text;
+  EXPECT_EQ(adopted->ifindex(), ifindex);
+  EXPECT_EQ(adopted->queue_count(), 2U);
+  PlainSocket sender(4000);
+  const sockaddr_in to = peer(4001);
+  ASSERT_EQ(::sendto(sender.fd(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to), 1);
+  Frame frame = read_frame(*adopted, 0);
+  if (frame.result == 0) frame = read_frame(*adopted, 1);
+  EXPECT_EQ(frame.result, 29);
+}
+
+TEST_F(TunDeviceTest, AdoptingJoinsMissingQueuesAndGivesUpOthers) {
+  std::vector<int> kept;
+  {
+    auto first = open_device("gwkept", TunKind::kTap, 3);
+    kept = duplicates(first);
+  }
+  const int given_up = kept.back();
+  auto fewer = TunDevice::adopt("gwkept", TunKind::kTap, kept, 2);
+  ASSERT_TRUE(fewer.has_value()) << fewer.error().text;
+  EXPECT_EQ(fewer->queue_count(), 2U);
+  EXPECT_LT(::fcntl(given_up, F_GETFD), 0);
+  kept = duplicates(*fewer);
+  auto more = TunDevice::adopt("gwkept", TunKind::kTap, kept, 4);
+  ASSERT_TRUE(more.has_value()) << more.error().text;
+  EXPECT_EQ(more->queue_count(), 4U);
+}
+
+TEST_F(TunDeviceTest, WhatIsNoSuchDeviceIsNotAdoptedAndClosed) {
+  auto device = open_device("gwkept", TunKind::kTun, 2);
+  auto single = open_device("gwsingle", TunKind::kTun, 1);
+  const struct {
+    const char* name;
+    TunKind kind;
+    std::vector<int> fds;
+    unsigned queues;
+  } cases[] = {
+      {"gwother", TunKind::kTun, duplicates(device), 2},   {"gwkept", TunKind::kTap, duplicates(device), 2},
+      {"gwsingle", TunKind::kTun, duplicates(single), 2},  {"gwkept", TunKind::kTun, duplicates(device), 1},
+      {"gwkept", TunKind::kTun, {::open("/dev/null", O_RDWR)}, 2}, {"gwkept", TunKind::kTun, {}, 2},
+  };
+  for (const auto& c : cases) {
+    const auto adopted = TunDevice::adopt(c.name, c.kind, c.fds, c.queues);
+    ASSERT_FALSE(adopted.has_value());
+    EXPECT_EQ(adopted.error().code, EINVAL);
+    EXPECT_NE(adopted.error().text.find(c.name), std::string::npos) << adopted.error().text;
+    for (const int fd : c.fds) EXPECT_LT(::fcntl(fd, F_GETFD), 0);
+  }
 }
 
 }  // namespace
