@@ -5,39 +5,30 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
-#include <cstring>
 #include <functional>
 #include <mutex>
 #include <span>
 #include <vector>
 
+#include "router/engine/handshake_queue.h"
 #include "router/forwarder/sink.h"
-#include "router/wireguard/messages.h"
+#include "router/wireguard/handshake_gate.h"
 
 namespace greywire::engine {
 
-struct HandshakeDatagram {
-  std::array<std::uint8_t, wireguard::kInitiationSize> bytes;
-  std::uint16_t size = 0;
-  wireguard::Route from;
-  std::span<const std::uint8_t> span() const { return {bytes.data(), size}; }
-};
-
 class Inbox {
  public:
-  static constexpr std::size_t kMaxHandshakes = 4096;
-  static constexpr std::size_t kMaxAnswers = 1024;
-  static constexpr std::size_t kUnderLoad = 512;  // handshakes waiting
+  using Outcome = wireguard::HandshakeGate::Outcome;
+  static constexpr std::size_t kMaxHandshakes = 1024;  // of each kind
+  static constexpr std::size_t kUnderLoad = 512;       // of one kind, waiting
+  static constexpr std::size_t kHandshakesAtOnce = 32;
   static constexpr std::size_t kMaxProbeReplies = 4096;
   static constexpr std::size_t kMaxUnknownSessions = 16;
 
   struct Contents {
     std::vector<std::function<void()>> calls;
     std::vector<HandshakeDatagram> handshakes;
-    // Responses and cookie replies: a flood of initiations does not stand in their way.
-    std::vector<HandshakeDatagram> answers;
     std::vector<PeerId> attention;
     std::vector<ProbeReply> probe_replies;
     std::vector<Endpoint> unknown_sessions;
@@ -53,24 +44,21 @@ class Inbox {
   void call(std::function<void()> fn) {
     with([&](Contents& c) { c.calls.push_back(std::move(fn)); });
   }
-  // `datagram` begins with a message type. False when the queue is full.
-  bool handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) {
+  // What a gate let through. False when the queue is full. Answers to our own handshakes and senders that proved their
+  // address stand in queues of their own, before initiations from anybody.
+  bool handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from, Outcome outcome) {
     bool taken = false;
-    with([&](Contents& c) {
-      const bool initiation = datagram[0] == static_cast<std::uint8_t>(wireguard::MessageType::kInitiation);
-      auto& queue = initiation ? c.handshakes : c.answers;
-      if (queue.size() >= kMaxHandshakes / 2) crowded_.store(true, std::memory_order_relaxed);
-      if (queue.size() >= (initiation ? kMaxHandshakes : kMaxAnswers)) return;
-      taken = true;
-      HandshakeDatagram& message = queue.emplace_back();
-      // Longer than any handshake message is wrong whatever it holds; its size says so.
-      message.size = static_cast<std::uint16_t>(std::min(datagram.size(), message.bytes.size()));
-      if (datagram.size() > message.bytes.size()) message.size = wireguard::kMinTransportSize;
-      std::memcpy(message.bytes.data(), datagram.data(), message.size);
-      message.from = from;
+    with([&](Contents&) {
+      HandshakeQueue& queue = outcome == Outcome::kAnswer   ? answers_
+                              : outcome == Outcome::kProven ? proven_
+                                                            : initiations_;
+      taken = queue.push(datagram, from);
+      note_load();
     });
     return taken;
   }
+  // More waits than is computed in a tenth of a second: cookies are due.
+  bool under_load() const { return under_load_.load(std::memory_order_relaxed); }
   void attention(PeerId peer) {
     with([&](Contents& c) { c.attention.push_back(peer); });
   }
@@ -84,22 +72,26 @@ class Inbox {
       if (c.unknown_sessions.size() < kMaxUnknownSessions) c.unknown_sessions.push_back(from);
     });
   }
-  // Whether initiations filled half of their queue since it was asked last.
-  bool was_crowded() {
-    return crowded_.load(std::memory_order_relaxed) && crowded_.exchange(false, std::memory_order_relaxed);
-  }
   void wake() { signal(); }
 
-  // The protocol thread. `into` keeps its memory from round to round.
+  // The protocol thread. `into` keeps its memory from round to round. Handshakes come a few at a time, the urgent first,
+  // since each may take 0.2 ms and nothing else is done meanwhile; the rest keeps the inbox awake.
   void take(Contents& into) {
     std::uint64_t count;
     [[maybe_unused]] const auto n = ::read(event_, &count, sizeof count);
     std::lock_guard guard(mutex_);
     std::swap(into, contents_);
-    signalled_ = false;
+    std::size_t room = kHandshakesAtOnce;
+    for (HandshakeQueue* queue : {&answers_, &proven_, &initiations_}) room -= queue->take(into.handshakes, room);
+    note_load();
+    signalled_ = !answers_.empty() || !proven_.empty() || !initiations_.empty();
+    if (signalled_) signal();
   }
 
  private:
+  void note_load() {
+    under_load_.store(initiations_.size() >= kUnderLoad || answers_.size() >= kUnderLoad, std::memory_order_relaxed);
+  }
   template <class Fn>
   void with(Fn&& fn) {
     bool wake_up = false;
@@ -119,8 +111,11 @@ class Inbox {
   const int event_;
   std::mutex mutex_;
   bool signalled_ = false;
-  std::atomic<bool> crowded_{false};
+  std::atomic<bool> under_load_{false};
   Contents contents_;
+  HandshakeQueue answers_{kMaxHandshakes};
+  HandshakeQueue proven_{kMaxHandshakes};
+  HandshakeQueue initiations_{kMaxHandshakes};
 };
 
 }  // namespace greywire::engine

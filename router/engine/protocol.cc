@@ -34,8 +34,7 @@ Engine::Protocol::Protocol(const EngineOptions& options, EngineEvents events)
   published_.routes = &routes_.root();
   published_.index = &device_.index_table();
   published_.probe_nonce = random_nonce(random_);
-  published_.limiter_seed = random_nonce(random_);
-  publish_mac1();
+  publish_receiver_keys();
   publish();
   const unsigned count = options.workers != 0 ? options.workers : default_workers();
   for (unsigned i = 0; i < count; ++i) {
@@ -54,7 +53,7 @@ Engine::Protocol::~Protocol() {
   thread_.join();
   for (auto& worker : workers_) worker->stop();
   delete published_.tables.exchange(nullptr);
-  delete published_.mac1.exchange(nullptr);
+  delete published_.receiver_keys.exchange(nullptr);
 }
 
 wireguard::Now Engine::Protocol::now() { return {boot_now(), wall_now()}; }
@@ -87,7 +86,6 @@ void Engine::Protocol::wait() {
 void Engine::Protocol::take_in() {
   inbox_.calls.clear();
   inbox_.handshakes.clear();
-  inbox_.answers.clear();
   inbox_.attention.clear();
   inbox_.probe_replies.clear();
   inbox_.unknown_sessions.clear();
@@ -96,12 +94,8 @@ void Engine::Protocol::take_in() {
   for (const PeerId id : inbox_.attention) device_.attend(id, now());
   for (const ProbeReply& reply : inbox_.probe_replies) probe_answered(reply, boot_now());
   for (const Endpoint& from : inbox_.unknown_sessions) device_.unknown_session_used(from, now());
-  const bool under_load = inbox_.handshakes.size() >= Inbox::kUnderLoad;
-  for (const HandshakeDatagram& message : inbox_.answers) {
-    device_.receive_handshake(message.span(), message.from, under_load, now());
-  }
   for (const HandshakeDatagram& message : inbox_.handshakes) {
-    device_.receive_handshake(message.span(), message.from, under_load, now());
+    device_.receive_handshake(message.span(), message.from, now());
   }
 }
 
@@ -147,7 +141,7 @@ wireguard::DeviceStatus Engine::Protocol::status() {
 
 int Engine::Protocol::set_private_key(const PrivateKey& key) {
   device_.set_private_key(key);
-  publish_mac1();
+  publish_receiver_keys();
   if (const auto* self = device_.find(device_.identity().public_key); self != nullptr) drop_peer(self->id);
   return 0;
 }
@@ -238,7 +232,7 @@ Result<void> Engine::Protocol::listen(std::uint16_t port) {
   };
   if (auto ok = copy(sockets->v4, send_v4_); !ok) return ok;
   if (auto ok = copy(sockets->v6, send_v6_); !ok) return ok;
-  workers_.front()->set_handshake_sockets(std::move(sockets->handshakes_v4), std::move(sockets->handshakes_v6));
+  workers_.front()->set_handshake_sockets(std::move(sockets->handshakes));
   for (unsigned i = 0; i < worker_count(); ++i) {
     std::optional<UdpSocket> v4, v6;
     if (i < sockets->v4.size()) v4.emplace(std::move(sockets->v4[i]));
@@ -256,7 +250,7 @@ void Engine::Protocol::suspend() {
   device_.stop();
   send_v4_.reset();
   send_v6_.reset();
-  workers_.front()->set_handshake_sockets({}, {});
+  workers_.front()->set_handshake_sockets({});
   for (auto& worker : workers_) worker->set_sockets({}, {});
 }
 

@@ -103,7 +103,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   void rebuild_entry(PeerId id);
   void disown(const IpAddress& address, PeerId owner);
   void publish();
-  void publish_mac1();
+  void publish_receiver_keys();
   static wireguard::Now now();
 
   const AeadProvider provider_;

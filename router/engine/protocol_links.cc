@@ -143,9 +143,9 @@ void Engine::Protocol::publish() {
   if (old != nullptr) published_.domain.retire([old] { delete old; });
 }
 
-void Engine::Protocol::publish_mac1() {
-  const auto* fresh = new wireguard::Mac1Checker(device_.identity().public_key);
-  const wireguard::Mac1Checker* old = published_.mac1.exchange(fresh, std::memory_order_seq_cst);
+void Engine::Protocol::publish_receiver_keys() {
+  const auto* fresh = new wireguard::ReceiverKeys(device_.identity().public_key);
+  const wireguard::ReceiverKeys* old = published_.receiver_keys.exchange(fresh, std::memory_order_seq_cst);
   if (old != nullptr) published_.domain.retire([old] { delete old; });
 }
 

@@ -17,11 +17,10 @@ struct Published {
   std::atomic<const ForwardingTables*> tables{nullptr};
   const std::atomic<const AllowedIpsRoot*>* routes = nullptr;
   const wireguard::IndexTable* index = nullptr;
-  // For the device's own key. Workers drop what was made for another one before it reaches the inbox.
-  std::atomic<const wireguard::Mac1Checker*> mac1{nullptr};
+  // Of the device's own key, for the gates that workers keep before the inbox.
+  std::atomic<const wireguard::ReceiverKeys*> receiver_keys{nullptr};
   Inbox inbox;
   std::uint64_t probe_nonce = 0;
-  std::uint64_t limiter_seed = 0;  // known to nobody outside
 };
 
 }  // namespace greywire::engine

@@ -15,6 +15,7 @@
 #include <iterator>
 #include <utility>
 
+#include "router/crypto/system_random.h"
 #include "router/engine/udp_send_state.h"
 
 namespace greywire::engine {
@@ -23,7 +24,9 @@ namespace {
 constexpr unsigned kOldMaxSegments = 64;  // UDP_MAX_SEGMENTS before Linux 6.9
 constexpr unsigned kNewMaxSegments = 128;
 constexpr int kPairTries = 100;  // to find a port that is free in both families
-constexpr int kHandshakeBuffer = 4 << 20;  // some 10,000 handshake messages
+constexpr int kHandshakeBuffer = 128 << 10;  // some 300 handshake messages
+constexpr unsigned kHandshakeSocketsLog2 = 5;
+static_assert(1U << kHandshakeSocketsLog2 == UdpSocket::kHandshakeSockets);
 
 int native(Family family) {
   return family == Family::kV4 ? AF_INET : AF_INET6;
@@ -101,12 +104,16 @@ UdpSocket::~UdpSocket() {
 
 namespace {
 
-// The group's last socket becomes the one for handshake messages, where the kernel can steer.
-std::optional<UdpSocket> take_steered(std::vector<UdpSocket>& group) {
-  UdpSocket last = std::move(group.back());
-  group.pop_back();
-  if (!last.steer_handshakes_here(static_cast<unsigned>(group.size()), kHandshakeBuffer)) return {};
-  return last;
+// The group's last sockets become those for handshake messages, where the kernel can steer.
+void take_handshake_sockets(std::vector<UdpSocket>& group, std::uint32_t key, std::vector<UdpSocket>& handshakes) {
+  const std::size_t workers = group.size() - UdpSocket::kHandshakeSockets;
+  if (group.front().steer_handshakes(static_cast<unsigned>(workers), key)) {
+    for (auto i = workers; i < group.size(); ++i) {
+      set_buffer(group[i].fd(), SO_RCVBUFFORCE, SO_RCVBUF, kHandshakeBuffer);
+      handshakes.push_back(std::move(group[i]));
+    }
+  }
+  group.erase(group.begin() + static_cast<std::ptrdiff_t>(workers), group.end());
 }
 
 }  // namespace
@@ -231,33 +238,48 @@ Result<std::vector<UdpSocket>> UdpSocket::open_group(Family family, std::uint16_
   return group;
 }
 
-bool UdpSocket::steer_handshakes_here(unsigned workers, int buffer_bytes) {
-  // Byte 0 of the payload is the message type, byte 4 the low one of the receiver index. A payload that is shorter ends
-  // the program with 0, the first socket. Selection by hash, as GRO looks sockets up, does no harm.
+bool UdpSocket::steer_handshakes(unsigned workers, std::uint32_t key) {
+  // Byte 0 of the payload is the message type, byte 4 the low one of the receiver index. The source is in the IP header:
+  // 12 bytes into IPv4's, the upper half of 8 bytes into IPv6's. A payload that is shorter ends the program with 0, the
+  // first socket. Selection by hash, as GRO looks sockets up, does no harm.
   constexpr std::uint32_t kTransportData = 4;
+  constexpr auto kNetworkHeader = static_cast<std::uint32_t>(SKF_NET_OFF);
+  const bool v4 = family_ == Family::kV4;
+  const std::uint32_t first = kNetworkHeader + (v4 ? 12 : 8), second = v4 ? first : first + 4;
+  const std::uint32_t odd = key | 1;
   sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kTransportData, 1, 0),
-      BPF_STMT(BPF_RET | BPF_K, workers),           BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 4),
-      BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers), BPF_STMT(BPF_RET | BPF_A, 0),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kTransportData, 9, 0),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first),
+      BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, odd),
+      BPF_STMT(BPF_MISC | BPF_TAX, 0),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, second),
+      BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0),
+      BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, odd),
+      BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 32 - kHandshakeSocketsLog2),
+      BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, workers),
+      BPF_STMT(BPF_RET | BPF_A, 0),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 4),
+      BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
+      BPF_STMT(BPF_RET | BPF_A, 0),
   };
   const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
-  if (::setsockopt(fd_, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof filter) != 0) return false;
-  set_buffer(fd_, SO_RCVBUFFORCE, SO_RCVBUF, buffer_bytes);
-  return true;
+  return ::setsockopt(fd_, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof filter) == 0;
 }
 
 Result<UnderlaySockets> open_underlay(std::uint16_t port, unsigned count, const UdpSocketOptions& options) {
+  const std::uint32_t key = SystemRandom().next_u32();
   for (int tries = 1;; ++tries) {
-    auto v4 = UdpSocket::open_group(Family::kV4, port, count + 1, options);
+    auto v4 = UdpSocket::open_group(Family::kV4, port, count + UdpSocket::kHandshakeSockets, options);
     if (!v4) return v4.error();
     UnderlaySockets sockets;
     sockets.port = v4->front().port();
     sockets.v4 = std::move(*v4);
-    sockets.handshakes_v4 = take_steered(sockets.v4);
-    auto v6 = UdpSocket::open_group(Family::kV6, sockets.port, count + 1, options);
+    take_handshake_sockets(sockets.v4, key, sockets.handshakes);
+    auto v6 = UdpSocket::open_group(Family::kV6, sockets.port, count + UdpSocket::kHandshakeSockets, options);
     if (v6) {
       sockets.v6 = std::move(*v6);
-      sockets.handshakes_v6 = take_steered(sockets.v6);
+      take_handshake_sockets(sockets.v6, key, sockets.handshakes);
       return sockets;
     }
     if (v6.error().code == EAFNOSUPPORT) return sockets;

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -60,6 +59,7 @@ class UdpSocket {
  public:
   using Options = UdpSocketOptions;
   static constexpr std::size_t kMaxTrains = 64;  // of one send()
+  static constexpr unsigned kHandshakeSockets = 32;  // a power of two
 
   // Bound to the wildcard address. Port 0 lets the kernel choose: see port(). Nonblocking, IPv6 only for
   // IPv6, never fragmented outside (IP_PMTUDISC_PROBE). Errors: EADDRINUSE naming the port, EPERM for a mark
@@ -81,9 +81,9 @@ class UdpSocket {
   bool gso() const { return gso_; }  // false once the path turned out to have no checksum offload
   unsigned max_segments() const { return max_segments_; }  // of one system call, as probed: 64 or 128
   Result<void> set_mark(std::uint32_t fwmark);
-  // For the last member of a group of `workers` + 1: makes it the one for handshake messages. False where the kernel
-  // cannot.
-  bool steer_handshakes_here(unsigned workers, int buffer_bytes);
+  // For a member of a group of `workers` + kHandshakeSockets: transport data goes to the first `workers` by receiver
+  // index, all else to the rest by a keyed hash of its source, IPv4 address or IPv6 /64. False where the kernel cannot.
+  bool steer_handshakes(unsigned workers, std::uint32_t key);
   // A second object over the same socket, for a thread that sends beside the one that owns this one.
   Result<UdpSocket> duplicate() const;
 
@@ -117,15 +117,14 @@ class UdpSocket {
 // The sockets of a listen port: a group a family, on the same port. `v6` is empty where the machine has no
 // IPv6. With port 0 a number that is free in both families is found. Errors as UdpSocket::open().
 //
-// Whatever is not WireGuard transport data goes to a socket of its own, with a smaller buffer: a flood of handshake
-// messages fills that one, and data arrives as before. It may still bring data that came in one train with a handshake
-// message. Transport data goes to the others by receiver index. Where the kernel cannot steer, there is none.
+// Whatever is not WireGuard transport data goes to sockets of its own, with small buffers: a flood of handshake messages
+// fills that of its source, while data and the handshakes of nearly all other sources arrive as before. Those sockets
+// may still bring data that came in one train with a handshake message. Where the kernel cannot steer, there are none.
 struct UnderlaySockets {
   std::uint16_t port = 0;
   std::vector<UdpSocket> v4;
   std::vector<UdpSocket> v6;
-  std::optional<UdpSocket> handshakes_v4;
-  std::optional<UdpSocket> handshakes_v6;
+  std::vector<UdpSocket> handshakes;  // of both families
 };
 Result<UnderlaySockets> open_underlay(std::uint16_t port, unsigned count, const UdpSocketOptions& options);
 

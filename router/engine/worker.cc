@@ -18,15 +18,9 @@ namespace {
 constexpr std::uint64_t kMailbox = ~std::uint64_t{0};
 constexpr std::uint64_t kSocketV4 = kMailbox - 1;
 constexpr std::uint64_t kSocketV6 = kMailbox - 2;
-constexpr std::uint64_t kHandshakesV4 = kMailbox - 3;
-constexpr std::uint64_t kHandshakesV6 = kMailbox - 4;
+constexpr std::uint64_t kHandshakes = kMailbox - 3;
 
 constexpr std::size_t kHeadroom = 64;
-
-// Of one address and port, for a while after handshakes came faster than they are judged. A device makes a few a minute.
-constexpr Duration kHandshakeInterval = std::chrono::milliseconds(5);
-constexpr unsigned kHandshakeBurst = 50;
-constexpr Duration kLimitHandshakesFor = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -39,12 +33,15 @@ Worker::Worker(unsigned number, Published& published, AeadProvider aead, std::fu
       outbound_(*aead_, *this, drops_),
       inbound_(*aead_, *this, outbound_, drops_, published.probe_nonce),
       batch_(16),
-      handshake_batch_(number == 0 ? ReceiveBatch::kMaxMessages : 1),
-      handshake_limiter_(published.limiter_seed, kHandshakeInterval, kHandshakeBurst),
+      handshake_batch_(number == 0 ? kHandshakeBatch : 1),
+      gate_(random_, drops_),
       frame_(std::make_unique<std::uint8_t[]>(kHeadroom + TunDevice::kMaxFrame)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+      event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      handshake_epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   watch(event_, kMailbox);
+  watch(handshake_epoll_, kHandshakes);
+  reply_trains_.reserve(UdpSocket::kMaxTrains);
   for (auto* trains : {&send_v4_, &send_v6_}) trains->reserve(UdpSocket::kMaxTrains);
   for (auto* peers : {&peers_v4_, &peers_v6_}) peers->reserve(UdpSocket::kMaxTrains);
 }
@@ -52,6 +49,7 @@ Worker::Worker(unsigned number, Published& published, AeadProvider aead, std::fu
 Worker::~Worker() {
   stop();
   ::close(event_);
+  ::close(handshake_epoll_);
   ::close(epoll_);
 }
 
@@ -129,10 +127,15 @@ void Worker::set_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v
   });
 }
 
-void Worker::set_handshake_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6) {
+void Worker::set_handshake_sockets(std::vector<UdpSocket> sockets) {
   execute([&] {
-    replace(handshakes_v4_, v4, kHandshakesV4);
-    replace(handshakes_v6_, v6, kHandshakesV6);
+    handshakes_ = std::move(sockets);  // those that are closed leave the epoll by themselves
+    for (std::size_t i = 0; i < handshakes_.size(); ++i) {
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.u64 = i;
+      ::epoll_ctl(handshake_epoll_, EPOLL_CTL_ADD, handshakes_[i].fd(), &event);
+    }
   });
 }
 
@@ -147,9 +150,12 @@ void Worker::replace(std::optional<UdpSocket>& old, std::optional<UdpSocket>& fr
 Result<void> Worker::set_mark(std::uint32_t fwmark) {
   Result<void> result;
   execute([&] {
-    for (auto* socket : {&v4_, &v6_, &handshakes_v4_, &handshakes_v6_}) {
+    for (auto* socket : {&v4_, &v6_}) {
       if (!*socket) continue;
       if (auto set = (*socket)->set_mark(fwmark); !set) result = set.error();
+    }
+    for (UdpSocket& socket : handshakes_) {
+      if (auto set = socket.set_mark(fwmark); !set) result = set.error();
     }
   });
   return result;
@@ -168,6 +174,7 @@ void Worker::run() {
 }
 
 void Worker::round(const epoll_event* events, int count) {
+  bool handshakes = false;
   for (int i = 0; i < count; ++i) {
     const std::uint64_t what = events[i].data.u64;
     if (what == kMailbox) {
@@ -176,15 +183,25 @@ void Worker::round(const epoll_event* events, int count) {
       if (v4_) receive(*v4_, batch_, kReceiveRounds);
     } else if (what == kSocketV6) {
       if (v6_) receive(*v6_, batch_, kReceiveRounds);
-    } else if (what == kHandshakesV4) {
-      if (handshakes_v4_) receive(*handshakes_v4_, handshake_batch_, kHandshakeRounds);
-    } else if (what == kHandshakesV6) {
-      if (handshakes_v6_) receive(*handshakes_v6_, handshake_batch_, kHandshakeRounds);
+    } else if (what == kHandshakes) {
+      handshakes = true;
     } else {
       const LinkId link{static_cast<std::uint32_t>(what)};
       const auto it = links_.find(link);
       if (it != links_.end()) read_link(link, *it->second);
     }
+    reader_.quiescent();
+  }
+  if (handshakes) receive_handshakes();
+}
+
+// An epoll hands out its level-triggered descriptors in turn: who was reported goes to the end of the line.
+void Worker::receive_handshakes() {
+  std::array<epoll_event, kHandshakeTurns> events;
+  const int count = ::epoll_wait(handshake_epoll_, events.data(), kHandshakeTurns, 0);
+  for (int i = 0; i < count; ++i) {
+    const std::size_t place = events[static_cast<std::size_t>(i)].data.u64;
+    if (place < handshakes_.size()) receive(handshakes_[place], handshake_batch_, 1);
     reader_.quiescent();
   }
 }
@@ -199,6 +216,7 @@ void Worker::receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds) {
     if (messages == 0) return;
     const TimePoint now = boot_now();
     received_at_ = now;
+    receiving_ = &socket;
     const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
     const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);
     inbound_.begin(tables, routes, *published_.index, now);
@@ -208,6 +226,7 @@ void Worker::receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds) {
     }
     inbound_.finish();
     outbound_.flush(now);
+    send_cookie_replies();
     if (static_cast<std::size_t>(messages) < batch.capacity()) return;
   }
 }
@@ -233,19 +252,24 @@ void Worker::read_link(LinkId link, TunDevice& device) {
 }
 
 bool Worker::handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) {
-  // Cheaper than the queue, and the whole cost of a flood from few sources or one that was not made for our key. Lengths
-  // and the macs of cookie replies are the device's to judge.
-  if (published_.inbox.was_crowded()) limit_handshakes_until_ = received_at_ + kLimitHandshakesFor;
-  if (received_at_ < limit_handshakes_until_ && !handshake_limiter_.admit(from.remote, received_at_)) {
-    drops_.count(DropReason::kRateLimited);
-    return true;
-  }
-  const bool has_mac1 = datagram.size() == wireguard::kInitiationSize || datagram.size() == wireguard::kResponseSize;
-  if (has_mac1 && !published_.mac1.load(std::memory_order_seq_cst)->valid(datagram)) {
-    drops_.count(DropReason::kBadMac1);
-    return true;
-  }
-  return published_.inbox.handshake(datagram, from);
+  using Outcome = wireguard::HandshakeGate::Outcome;
+  const auto& keys = *published_.receiver_keys.load(std::memory_order_seq_cst);
+  CookieReply& reply = cookie_replies_[reply_trains_.size()];
+  const Outcome outcome =
+      gate_.judge(datagram, from.remote, keys, published_.inbox.under_load(), received_at_, reply);
+  if (outcome == Outcome::kDropped) return true;
+  if (outcome != Outcome::kCookieReply) return published_.inbox.handshake(datagram, from, outcome);
+  reply_trains_.push_back({from.remote, from.local, from.local_ifindex, from.has_local, reply.data(),
+                           static_cast<std::uint32_t>(reply.size()), 0, wireguard::kHandshakeDsField});
+  if (reply_trains_.size() == cookie_replies_.size()) send_cookie_replies();
+  return true;
+}
+
+// From where the messages came in. Those that are lost are asked for again.
+void Worker::send_cookie_replies() {
+  if (reply_trains_.empty()) return;
+  receiving_->send(reply_trains_);
+  reply_trains_.clear();
 }
 
 bool Worker::write(LinkId link, const MergedFrame& frame) {

@@ -4,6 +4,7 @@
 
 #include <sys/epoll.h>
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -14,13 +15,14 @@
 #include <vector>
 
 #include "router/crypto/aead.h"
+#include "router/crypto/system_random.h"
 #include "router/engine/published.h"
 #include "router/engine/receive_batch.h"
 #include "router/engine/tun_device.h"
 #include "router/engine/udp_socket.h"
 #include "router/forwarder/inbound.h"
 #include "router/forwarder/outbound.h"
-#include "router/wireguard/rate_limiter.h"
+#include "router/wireguard/handshake_gate.h"
 
 namespace greywire::engine {
 
@@ -40,8 +42,9 @@ class Worker final : private ForwarderSink {
   void remove_link(LinkId link);
   // Replaces the sockets; the old ones are closed. An empty optional closes.
   void set_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6);
-  // Those to which handshake messages are steered (UnderlaySockets). They get their turn after each round of data.
-  void set_handshake_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6);
+  // Those to which handshake messages are steered (UnderlaySockets). After each round of data a few of them get their
+  // turn, one after the other, so that a flood in one delays the others by no more than a batch.
+  void set_handshake_sockets(std::vector<UdpSocket> sockets);
   Result<void> set_mark(std::uint32_t fwmark);
 
   const DropCounters& drops() const { return drops_; }
@@ -49,7 +52,8 @@ class Worker final : private ForwarderSink {
  private:
   static constexpr unsigned kReceiveRounds = 4;  // batches before the other side gets its turn
   static constexpr unsigned kFrameRounds = 64;
-  static constexpr unsigned kHandshakeRounds = 1;
+  static constexpr int kHandshakeTurns = 2;  // sockets that get their turn after a round of data
+  static constexpr std::size_t kHandshakeBatch = 32;
 
   // ForwarderSink
   void send(std::span<const SealedTrain> trains) override;
@@ -62,6 +66,8 @@ class Worker final : private ForwarderSink {
   void run();
   void round(const epoll_event* events, int count);
   void receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds);
+  void receive_handshakes();
+  void send_cookie_replies();
   void replace(std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what);
   void read_link(LinkId link, TunDevice& device);
   void send_family(UdpSocket* socket, std::span<const SendTrain> trains, std::span<wireguard::PeerData* const> peers);
@@ -81,9 +87,13 @@ class Worker final : private ForwarderSink {
   Inbound inbound_;
   ReceiveBatch batch_;
   ReceiveBatch handshake_batch_;
+  UdpSocket* receiving_ = nullptr;
   TimePoint received_at_;
-  TimePoint limit_handshakes_until_;
-  wireguard::EndpointLimiter handshake_limiter_;
+  SystemRandom random_;
+  wireguard::HandshakeGate gate_;
+  using CookieReply = std::array<std::uint8_t, wireguard::kCookieReplySize>;
+  std::array<CookieReply, UdpSocket::kMaxTrains> cookie_replies_;
+  std::vector<SendTrain> reply_trains_;
   std::unique_ptr<std::uint8_t[]> frame_;
 
   int epoll_ = -1;
@@ -91,8 +101,8 @@ class Worker final : private ForwarderSink {
   std::map<LinkId, std::shared_ptr<TunDevice>> links_;
   std::optional<UdpSocket> v4_;
   std::optional<UdpSocket> v6_;
-  std::optional<UdpSocket> handshakes_v4_;
-  std::optional<UdpSocket> handshakes_v6_;
+  std::vector<UdpSocket> handshakes_;
+  int handshake_epoll_ = -1;  // of handshakes_, by their place; readable as one of them is
   std::vector<SendTrain> send_v4_, send_v6_;
   std::vector<wireguard::PeerData*> peers_v4_, peers_v6_;
 

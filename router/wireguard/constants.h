@@ -27,6 +27,7 @@ inline constexpr unsigned kMaxHandshakeAttempts = static_cast<unsigned>(kRekeyAt
 inline constexpr Duration kCookieSecretLifetime = 120s;
 inline constexpr Duration kCookieMargin = 5s;               // the client drops its cookie that much earlier
 inline constexpr Duration kMinInitiationInterval = 20ms;    // per peer; faster ones are a flood
+inline constexpr std::uint8_t kHandshakeDsField = 0x88;     // AF41, as the kernel marks them
 inline constexpr Duration kUnderLoadLinger = 1s;
 inline constexpr std::size_t kMaxStagedPackets = 128;       // per peer; the oldest goes first
 

@@ -60,43 +60,44 @@ bool MessageAuthenticator::consume_cookie_reply(std::span<const std::uint8_t, kC
   return true;
 }
 
-Mac1Checker::Mac1Checker(const PublicKey& own) : key_(labelled_key(kLabelMac1, own)) {}
+ReceiverKeys::ReceiverKeys(const PublicKey& own)
+    : mac1_key_(labelled_key(kLabelMac1, own)), cookie_key_(labelled_key(kLabelCookie, own)) {}
 
-bool Mac1Checker::valid(std::span<const std::uint8_t> message) const {
-  const Mac expected = mac1_of(key_, message);
+bool ReceiverKeys::mac1_valid(std::span<const std::uint8_t> message) const {
+  const Mac expected = mac1_of(mac1_key_, message);
   return constant_time_equal(expected, message.subspan(mac1_offset(message.size()), kMacSize));
 }
 
-void CookieChecker::set_own_key(const PublicKey& own) {
-  mac1_ = Mac1Checker(own);
-  cookie_key_ = labelled_key(kLabelCookie, own);
+bool CookieChecker::secret_fresh(TimePoint now) const {
+  return secret_made_ && now - *secret_made_ < kCookieSecretLifetime;
 }
 
-bool CookieChecker::mac2_valid(std::span<const std::uint8_t> message, const Endpoint& source, TimePoint now,
-                               RandomSource& random) {
-  if (!secret_made_ || now - *secret_made_ >= kCookieSecretLifetime) return false;
-  const Mac expected = mac2_of(cookie_for(source, now, random), message);
-  return constant_time_equal(expected, message.subspan(mac2_offset(message.size()), kMacSize));
+bool CookieChecker::mac2_valid(std::span<const std::uint8_t> message, const Endpoint& source, TimePoint now) const {
+  constexpr Mac kNone{};
+  const auto mac2 = message.subspan(mac2_offset(message.size()), kMacSize);
+  if (!secret_fresh(now) || std::equal(kNone.begin(), kNone.end(), mac2.begin())) return false;
+  const Mac expected = mac2_of(cookie_for(source), message);
+  return constant_time_equal(expected, mac2);
 }
 
-void CookieChecker::create_cookie_reply(std::span<const std::uint8_t> message, std::uint32_t sender_index,
-                                        const Endpoint& source, TimePoint now, RandomSource& random,
-                                        std::span<std::uint8_t, kCookieReplySize> reply) {
+void CookieChecker::create_cookie_reply(const ReceiverKeys& keys, std::span<const std::uint8_t> message,
+                                        std::uint32_t sender_index, const Endpoint& source, TimePoint now,
+                                        RandomSource& random, std::span<std::uint8_t, kCookieReplySize> reply) {
+  if (!secret_fresh(now)) {
+    random.fill(secret_);
+    secret_made_ = now;
+  }
   std::memset(reply.data(), 0, reply.size());
   store_type(reply.data(), MessageType::kCookieReply);
   store_le32(reply.data() + cookie_reply::kReceiver, sender_index);
   random.fill(reply.subspan(cookie_reply::kNonce, kXNonceSize));
-  const Mac cookie = cookie_for(source, now, random);
-  xaead_seal(reply.subspan(cookie_reply::kCookie, kMacSize + kTagSize), cookie_key_,
+  const Mac cookie = cookie_for(source);
+  xaead_seal(reply.subspan(cookie_reply::kCookie, kMacSize + kTagSize), keys.cookie_key(),
              reply.subspan<cookie_reply::kNonce, kXNonceSize>(), cookie,
              message.subspan(mac1_offset(message.size()), kMacSize));
 }
 
-Mac CookieChecker::cookie_for(const Endpoint& source, TimePoint now, RandomSource& random) {
-  if (!secret_made_ || now - *secret_made_ >= kCookieSecretLifetime) {
-    random.fill(secret_);
-    secret_made_ = now;
-  }
+Mac CookieChecker::cookie_for(const Endpoint& source) const {
   std::array<std::uint8_t, 18> address{};
   const auto bytes = source.address.bytes();
   std::copy(bytes.begin(), bytes.end(), address.begin());

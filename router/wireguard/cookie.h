@@ -1,5 +1,5 @@
 // mac1, mac2 and cookies (whitepaper §5.4.4, §5.4.7, §5.3): MessageAuthenticator is the sender's half for one peer,
-// CookieChecker the receiver's for this device. Protocol thread only. `message` is always the whole datagram.
+// ReceiverKeys and CookieChecker the receiver's for this device. One thread each. `message` is always the whole datagram.
 #pragma once
 
 #include <array>
@@ -32,32 +32,33 @@ class MessageAuthenticator {
   std::optional<TimePoint> cookie_received_;
 };
 
-// Whether a message was made for a key: public work, so any thread may do it, and nothing changes it.
-class Mac1Checker {
+// What messages to a device are made with, from its public key: nothing secret, and nothing changes it.
+class ReceiverKeys {
  public:
-  Mac1Checker() = default;  // for no key at all
-  explicit Mac1Checker(const PublicKey& own);
-  bool valid(std::span<const std::uint8_t> message) const;  // at least both macs long
+  ReceiverKeys() = default;  // for no key at all
+  explicit ReceiverKeys(const PublicKey& own);
+  // Whether a message was made for this key; it is at least both macs long.
+  bool mac1_valid(std::span<const std::uint8_t> message) const;
+  const Hash& cookie_key() const { return cookie_key_; }
 
  private:
-  Hash key_{};
+  Hash mac1_key_{};
+  Hash cookie_key_{};
 };
 
 class CookieChecker {
  public:
-  void set_own_key(const PublicKey& own);
-  bool mac1_valid(std::span<const std::uint8_t> message) const { return mac1_.valid(message); }
-  // The cookie binds the source's address and port. Renews the secret every 120 s.
-  bool mac2_valid(std::span<const std::uint8_t> message, const Endpoint& source, TimePoint now, RandomSource& random);
-  // `sender_index` is that of the message which is answered.
-  void create_cookie_reply(std::span<const std::uint8_t> message, std::uint32_t sender_index, const Endpoint& source,
-                           TimePoint now, RandomSource& random, std::span<std::uint8_t, kCookieReplySize> reply);
+  // The cookie binds the source's address and port.
+  bool mac2_valid(std::span<const std::uint8_t> message, const Endpoint& source, TimePoint now) const;
+  // `sender_index` is that of the message which is answered. Renews the secret every 120 s.
+  void create_cookie_reply(const ReceiverKeys& keys, std::span<const std::uint8_t> message, std::uint32_t sender_index,
+                           const Endpoint& source, TimePoint now, RandomSource& random,
+                           std::span<std::uint8_t, kCookieReplySize> reply);
 
  private:
-  Mac cookie_for(const Endpoint& source, TimePoint now, RandomSource& random);
+  Mac cookie_for(const Endpoint& source) const;
+  bool secret_fresh(TimePoint now) const;
 
-  Mac1Checker mac1_;
-  Hash cookie_key_{};
   Hash secret_{};
   std::optional<TimePoint> secret_made_;
 };

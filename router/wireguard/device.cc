@@ -15,7 +15,6 @@ Device::Device(QuiescentDomain& domain, RandomSource& random, Aead& aead, Outbox
       session_memory_(std::make_shared<KeyMemory>(sizeof(Session))),
       index_table_(domain),
       identity_(session_memory_->make<Identity>()),
-      cookie_reply_limiter_(static_cast<std::uint64_t>(random.next_u32()) << 32 | random.next_u32(), 1ms, 1000),
       scratch_(pmtu::datagram_size(pmtu::kMaxMtu.bytes + pmtu::kPaddingUnit)) {}
 
 Device::~Device() {
@@ -26,7 +25,6 @@ void Device::set_private_key(const PrivateKey& key) {
   const Identity identity = Identity::from(key);
   if (identity.private_key == identity_->private_key) return;
   *identity_ = identity;
-  cookie_checker_.set_own_key(identity_->public_key);
   for (auto& [id, peer] : peers_) {
     forget_initiation(*peer);
     erase_keys(*peer);

@@ -1,8 +1,8 @@
 // A WireGuard device without input and output: identity, peers, handshakes, sessions and timers. Bytes and `now` go
 // in, datagrams come out through Outbox. One owner, the protocol thread; workers share PeerData, Session and IndexTable.
 //
-// Whitepaper: §5.3 (denial of service), §5.4 (messages), §6 (timers). Allowed-IPs are not known here: they belong to
-// the forwarder, which decides what is given to whom.
+// Whitepaper: §5.4 (messages), §6 (timers); §5.3 (denial of service) is HandshakeGate's, before it. Allowed-IPs are not
+// known here: they belong to the forwarder, which decides what is given to whom.
 #pragma once
 
 #include <array>
@@ -19,9 +19,9 @@
 #include "router/base/quiescence.h"
 #include "router/base/random_source.h"
 #include "router/crypto/aead.h"
+#include "router/wireguard/constants.h"
 #include "router/wireguard/index_table.h"
 #include "router/wireguard/peer.h"
-#include "router/wireguard/rate_limiter.h"
 #include "router/wireguard/timestamp.h"
 
 namespace greywire::wireguard {
@@ -37,8 +37,6 @@ struct Now {
   TimePoint boot;
   WallTime wall;
 };
-
-inline constexpr std::uint8_t kHandshakeDsField = 0x88;  // AF41, as the kernel marks them
 
 class Device {
  public:
@@ -80,8 +78,8 @@ class Device {
   void stop();
   void start(Now now);
 
-  // A datagram that is no transport data. `under_load` is the caller's view of its queue.
-  void receive_handshake(std::span<const std::uint8_t> datagram, const Route& from, bool under_load, Now now);
+  // A datagram that is no transport data, and that a HandshakeGate let through: mac1 and mac2 are not looked at here.
+  void receive_handshake(std::span<const std::uint8_t> datagram, const Route& from, Now now);
   // Transport data for a session that does not exist came from there. Where that is the endpoint of a peer without a
   // session, the peer may still use one that we lost in a restart, and talk into it until its own timers find out: a
   // handshake is started. The datagram is not authentic, so nothing else follows from it; whoever forges one gets no
@@ -106,7 +104,6 @@ class Device {
   void receive_initiation(std::span<const std::uint8_t> datagram, const Route& from, Now now);
   void receive_response(std::span<const std::uint8_t> datagram, const Route& from, Now now);
   void receive_cookie_reply(std::span<const std::uint8_t> datagram, const Route& from, Now now);
-  bool admit_under_load(std::span<const std::uint8_t> datagram, const Route& from, Now now);
 
   void start_handshake(Peer& peer, Now now, bool retry);
   void send_initiation(Peer& peer, Now now);
@@ -139,10 +136,6 @@ class Device {
   IndexTable index_table_;
   TimestampSource timestamps_;
   KeyMemory::Ptr<Identity> identity_;  // in a session's slot
-  CookieChecker cookie_checker_;
-  HandshakeRateLimiter rate_limiter_;
-  EndpointLimiter cookie_reply_limiter_;
-  TimePoint under_load_until_{};
   bool stopped_ = false;
   std::uint32_t last_peer_id_ = 0;
   // Peers hold preshared keys, DH results and running handshakes.

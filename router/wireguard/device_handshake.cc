@@ -1,52 +1,22 @@
-// Handshake messages that come in: whitepaper §5.4.2 to §5.4.7, §5.3.
+// Handshake messages that come in: whitepaper §5.4.2 to §5.4.7.
 #include "router/wireguard/device.h"
 
 namespace greywire::wireguard {
-namespace {
-
-std::size_t expected_size(MessageType type) {
-  switch (type) {
-    case MessageType::kInitiation: return kInitiationSize;
-    case MessageType::kResponse: return kResponseSize;
-    case MessageType::kCookieReply: return kCookieReplySize;
-    case MessageType::kTransportData: break;
-  }
-  return 0;
-}
-
-}  // namespace
-
-void Device::receive_handshake(std::span<const std::uint8_t> datagram, const Route& from, bool under_load, Now now) {
+void Device::receive_handshake(std::span<const std::uint8_t> datagram, const Route& from, Now now) {
   if (datagram.size() < kMinTransportSize) return drops_.count(DropReason::kTooShort);
-  const std::uint32_t word = load_le32(datagram.data());
-  if (word < 1 || word > 3) return drops_.count(DropReason::kBadType);
-  const auto type = static_cast<MessageType>(word);
-  if (datagram.size() != expected_size(type)) return drops_.count(DropReason::kBadLength);
-  if (type == MessageType::kCookieReply) return receive_cookie_reply(datagram, from, now);
-
-  if (!cookie_checker_.mac1_valid(datagram)) return drops_.count(DropReason::kBadMac1);
-  if (under_load) under_load_until_ = now.boot + kUnderLoadLinger;
-  if (now.boot < under_load_until_ && !admit_under_load(datagram, from, now)) return;
-  if (type == MessageType::kInitiation) {
-    receive_initiation(datagram, from, now);
-  } else {
-    receive_response(datagram, from, now);
+  switch (load_le32(datagram.data())) {
+    case static_cast<std::uint32_t>(MessageType::kInitiation):
+      if (datagram.size() == kInitiationSize) return receive_initiation(datagram, from, now);
+      break;
+    case static_cast<std::uint32_t>(MessageType::kResponse):
+      if (datagram.size() == kResponseSize) return receive_response(datagram, from, now);
+      break;
+    case static_cast<std::uint32_t>(MessageType::kCookieReply):
+      if (datagram.size() == kCookieReplySize) return receive_cookie_reply(datagram, from, now);
+      break;
+    default: return drops_.count(DropReason::kBadType);
   }
-}
-
-bool Device::admit_under_load(std::span<const std::uint8_t> datagram, const Route& from, Now now) {
-  if (cookie_checker_.mac2_valid(datagram, from.remote, now.boot, random_)) {
-    if (rate_limiter_.admit(from.remote.address, now.boot)) return true;
-    drops_.count(DropReason::kRateLimited);
-    return false;
-  }
-  drops_.count(DropReason::kBadMac2);
-  if (!cookie_reply_limiter_.admit(from.remote, now.boot)) return false;
-  std::array<std::uint8_t, kCookieReplySize> reply;
-  cookie_checker_.create_cookie_reply(datagram, load_le32(datagram.data() + initiation::kSender), from.remote, now.boot,
-                                      random_, reply);
-  outbox_.send(from, reply, kHandshakeDsField);
-  return false;
+  drops_.count(DropReason::kBadLength);
 }
 
 void Device::receive_initiation(std::span<const std::uint8_t> datagram, const Route& from, Now now) {

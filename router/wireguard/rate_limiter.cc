@@ -27,7 +27,8 @@ bool EndpointLimiter::admit(const Endpoint& source, TimePoint now) {
     hash = (hash ^ byte) * 0x9e3779b97f4a7c15ULL;
     hash ^= hash >> 29;
   }
-  TimePoint& paid_until = paid_until_[hash % kBuckets];
+  if (paid_until_.empty()) paid_until_.resize(buckets_);
+  TimePoint& paid_until = paid_until_[hash % buckets_];
   if (paid_until > now + slack_) return false;
   paid_until = std::max(paid_until, now) + interval_;
   return true;

@@ -2,7 +2,7 @@
 // The table is bounded: when it is full of fresh entries, new sources are refused.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <cstdint>
 #include <unordered_map>
 #include <vector>
@@ -35,20 +35,20 @@ class HandshakeRateLimiter {
 };
 
 // What one address and port may ask for: `burst` at once, then one each `interval`. A device needs a few handshakes a
-// minute, so whoever asks for more is a flood and costs us no more than this look. Buckets are fixed in number and shared
-// by sources whose hash is the same; the hash is keyed, so that nobody can aim at another's bucket. One thread.
+// minute, so whoever asks for more is a flood and costs us no more than this look. Buckets are fixed in number (8 bytes
+// each, from the first use on) and shared by sources whose hash is the same; the hash is keyed, so that nobody can aim at
+// another's bucket. One thread.
 class EndpointLimiter {
  public:
-  static constexpr std::size_t kBuckets = 16384;
-
-  EndpointLimiter(std::uint64_t seed, Duration interval, unsigned burst)
-      : seed_(seed), interval_(interval), slack_(interval * (burst - 1)), paid_until_(kBuckets) {}
+  EndpointLimiter(std::uint64_t seed, Duration interval, unsigned burst, std::size_t buckets)
+      : seed_(seed), interval_(interval), slack_(interval * (burst - 1)), buckets_(buckets) {}
   bool admit(const Endpoint& source, TimePoint now);
 
  private:
   const std::uint64_t seed_;
   const Duration interval_;
   const Duration slack_;
+  const std::size_t buckets_;
   std::vector<TimePoint> paid_until_;
 };
 

@@ -85,7 +85,7 @@ class SwarmPeer final : private wireguard::Outbox {
       if (size < static_cast<ssize_t>(wireguard::kMinTransportSize)) continue;
       const std::span datagram(bytes, static_cast<std::size_t>(size));
       if (bytes[0] != static_cast<std::uint8_t>(wireguard::MessageType::kTransportData)) {
-        device_.receive_handshake(datagram, route_, false, at);
+        device_.receive_handshake(datagram, route_, at);
         if (!connected() && server_->current) connected_ = at.boot;
       } else {
         data(datagram, at);

@@ -16,6 +16,7 @@
 #include "router/forwarder/inbound.h"
 #include "router/forwarder/outbound.h"
 #include "router/wireguard/device.h"
+#include "router/wireguard/handshake_gate.h"
 #include "tests/sim/seed.h"
 
 namespace greywire::test {
@@ -133,6 +134,7 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   DropCounters worker_drops;
   Outbound outbound;
   std::unique_ptr<Inbound> inbound;
+  wireguard::HandshakeGate gate;
 
  private:
   void send(const wireguard::Route& route, std::span<const std::uint8_t> datagram,
@@ -157,6 +159,7 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   std::deque<PeerId> attention_;
   std::vector<Endpoint> unknown_sessions_;
   std::deque<std::pair<Bytes, wireguard::Route>> handshakes_;
+  TimePoint received_at_;
   std::vector<SentDatagram> sent_;
   std::vector<DeliveredFrame> delivered_;
   std::vector<ProbeReply> probe_replies_;

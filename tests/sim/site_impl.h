@@ -15,7 +15,8 @@ inline Site::Site(std::uint64_t seed)
       device(domain, random, *aead, *this),
       routes(domain),
       book(routes),
-      outbound(*aead, *this, worker_drops) {
+      outbound(*aead, *this, worker_drops),
+      gate(random, worker_drops) {
   probe_nonce = std::uint64_t{random.next_u32()} << 32 | random.next_u32();
   inbound = std::make_unique<Inbound>(*aead, *this, outbound, worker_drops, probe_nonce);
   device_drops_ = &device.drops();
@@ -100,6 +101,7 @@ inline void Site::publish() {
 inline void Site::receive(std::span<const std::uint8_t> datagram, const Endpoint& from, TimePoint now,
                           std::uint8_t ds_field) {
   Bytes copy(datagram.begin(), datagram.end());
+  received_at_ = now;
   inbound->begin(*tables_, *routes.root().load(), device.index_table(), now);
   inbound->message(copy, 0, wireguard::Route{from, {}, 0, false}, ds_field);
   inbound->finish();
@@ -110,6 +112,7 @@ inline void Site::receive_batch(const std::vector<SentDatagram>& datagrams, cons
                                 TimePoint now) {
   std::vector<Bytes> copies;
   for (const auto& d : datagrams) copies.push_back(d.bytes);
+  received_at_ = now;
   inbound->begin(*tables_, *routes.root().load(), device.index_table(), now);
   for (std::size_t i = 0; i < copies.size(); ++i) {
     inbound->message(copies[i], 0, wireguard::Route{from, {}, 0, false}, datagrams[i].ds_field);
@@ -157,7 +160,7 @@ inline void Site::settle(TimePoint now) {
     } else {
       const auto [bytes, from] = handshakes_.front();
       handshakes_.pop_front();
-      device.receive_handshake(bytes, from, under_load, now_at(now));
+      device.receive_handshake(bytes, from, now_at(now));
     }
   }
   domain.reclaim();
@@ -220,6 +223,12 @@ inline bool Site::write(LinkId link, const MergedFrame& frame) {
 }
 
 inline bool Site::handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) {
+  using Outcome = wireguard::HandshakeGate::Outcome;
+  std::array<std::uint8_t, wireguard::kCookieReplySize> reply;
+  const wireguard::ReceiverKeys keys(public_key());
+  const Outcome outcome = gate.judge(datagram, from.remote, keys, under_load, received_at_, reply);
+  if (outcome == Outcome::kCookieReply) send(from, reply, wireguard::kHandshakeDsField);
+  if (outcome == Outcome::kCookieReply || outcome == Outcome::kDropped) return true;
   if (handshake_queue_full) return false;
   handshakes_.emplace_back(Bytes(datagram.begin(), datagram.end()), from);
   return true;

@@ -1,10 +1,13 @@
 #include "router/engine/udp_socket.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "network_namespace.h"
@@ -378,6 +381,70 @@ TEST_F(UdpSocketV4Test, BothFamiliesShareOnePort) {
   const auto second = open_underlay(u->port, 2, {});
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, EADDRINUSE);
+}
+
+// Data goes to the workers' sockets, everything else to one of those for handshakes: always the same one for an address.
+TEST_P(UdpSocketTest, HandshakesAreSteeredByTheirSource) {
+  const bool v4 = GetParam() == Family::kV4;
+  auto u = open_underlay(0, 2, {});
+  ASSERT_TRUE(u.has_value()) << u.error().text;
+  ASSERT_EQ(u->handshakes.size(), 2U * UdpSocket::kHandshakeSockets);
+  // Loopback has a whole /8 of IPv4; in IPv6 a source must be an address.
+  const auto source_of = [v4](unsigned source, int again) {
+    if (v4) return IpAddress::v4(0x7f000000 + 256 * source + 1);
+    return address(fmt::format("2001:db8:{:x}:{:x}:{}::1", source, source * 7, again).c_str());
+  };
+  std::string addresses;
+  for (unsigned source = 1; source <= 64 && !v4; ++source) {
+    for (int again = 0; again < 3; ++again) {
+      addresses += fmt::format("address add {} dev lo nodad\n", source_of(source, again).to_string());
+    }
+  }
+  std::FILE* ip = ::popen("ip -batch -", "w");
+  std::fputs(addresses.c_str(), ip);
+  ASSERT_EQ(::pclose(ip), 0);
+  auto sender = open_socket(GetParam());
+  const auto bytes_of = [](std::uint8_t type, std::uint8_t index) {
+    std::vector<std::uint8_t> bytes(148);
+    bytes[0] = type;
+    bytes[4] = index;
+    return bytes;
+  };
+  ReceiveBatch batch(64);
+  std::map<std::size_t, unsigned> used;
+  for (unsigned source = 1; source <= 64; ++source) {
+    auto bytes = bytes_of(1, 0);
+    SendTrain train;
+    train.destination = {loopback(GetParam()), u->port};
+    train.has_local = true;
+    train.bytes = bytes.data();
+    train.size = static_cast<std::uint32_t>(bytes.size());
+    std::optional<std::size_t> place;
+    for (int again = 0; again < 3; ++again) {
+      train.local = source_of(source, again);  // in IPv6 a neighbour in the same /64
+      ASSERT_EQ(sender.send({&train, 1}).error, 0);
+      unsigned found = 0;
+      for (std::size_t i = 0; i < u->handshakes.size(); ++i) {
+        if (u->handshakes[i].receive(batch) <= 0) continue;
+        ++found;
+        EXPECT_EQ(batch[0].source.address, train.local);
+        EXPECT_EQ(place.value_or(i), i) << "an address moved";
+        place = i;
+      }
+      ASSERT_EQ(found, 1U);
+    }
+    ++used[*place];
+  }
+  EXPECT_GE(used.size(), 16U) << "64 sources over 32 sockets";
+  for (std::uint8_t index = 0; index < 2; ++index) {
+    const auto bytes = bytes_of(4, index);
+    SendTrain train;
+    train.destination = {loopback(GetParam()), u->port};
+    train.bytes = bytes.data();
+    train.size = static_cast<std::uint32_t>(bytes.size());
+    ASSERT_EQ(sender.send({&train, 1}).error, 0);
+    EXPECT_EQ((v4 ? u->v4 : u->v6)[index].receive(batch), 1) << "data goes by receiver index";
+  }
 }
 
 // A port taken in IPv6 only leaves nothing bound in IPv4.

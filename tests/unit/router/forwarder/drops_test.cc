@@ -82,7 +82,11 @@ TEST_F(Refused, GarbageDatagramsAreCountedAndUnanswered) {
     EXPECT_TRUE(pair.b.take_sent().empty()) << "silence";
   }
   pair.b.handshake_queue_full = true;
-  pair.b.receive(sized(148, 1), endpoint("203.0.113.5:99"), now());
+  Bytes initiation = sized(148, 1);
+  wireguard::MessageAuthenticator authenticator;
+  authenticator.set_remote(pair.b.public_key());
+  authenticator.add_macs(initiation, now());
+  pair.b.receive(initiation, endpoint("203.0.113.5:99"), now());
   EXPECT_EQ(pair.b.drops(DropReason::kHandshakeQueueFull), 1U);
 }
 

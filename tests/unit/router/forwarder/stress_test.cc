@@ -122,7 +122,7 @@ struct Side final : wireguard::Outbox {
     }
     for (const PeerId id : wanted) device.attend(id, now_at(now()));
     const wireguard::Route from{endpoint("192.0.2.1:1"), {}, 0, false};
-    for (const auto& m : messages) device.receive_handshake(m, from, false, now_at(now()));
+    for (const auto& m : messages) device.receive_handshake(m, from, now_at(now()));
     device.advance(now_at(now()));
   }
 

@@ -126,9 +126,9 @@ struct Pair {
     one.device.initiate(*one.peer, at(0s));
     remember("ephemeral key", one.peer->handshake.ephemeral.bytes());
     remember("chaining key", one.peer->handshake.sent.chaining_key);
-    other.device.receive_handshake(one.sent.back(), route, false, at(0s));
+    other.device.receive_handshake(one.sent.back(), route, at(0s));
     remember("responder's session key", other.peer->next->send_key().bytes());
-    one.device.receive_handshake(other.sent.back(), route, false, at(0s));
+    one.device.receive_handshake(other.sent.back(), route, at(0s));
     remember("session key to send", one.peer->current->send_key().bytes());
     remember("session key to receive", one.peer->current->receive_key().bytes());
     remember("preshared key", one.peer->handshake.preshared_key.bytes());

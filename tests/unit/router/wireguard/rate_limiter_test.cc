@@ -57,7 +57,7 @@ TEST(RateLimiter, TheTableIsBoundedAndForgets) {
 }
 
 TEST(EndpointLimiter, BurstThenOneEachInterval) {
-  EndpointLimiter limiter(1, 50ms, 20);
+  EndpointLimiter limiter(1, 50ms, 20, 16384);
   const Endpoint source{address("192.0.2.1"), 51820};
   for (int i = 0; i < 20; ++i) EXPECT_TRUE(limiter.admit(source, at(0s))) << i;
   EXPECT_FALSE(limiter.admit(source, at(0s)));
@@ -71,7 +71,7 @@ TEST(EndpointLimiter, BurstThenOneEachInterval) {
 }
 
 TEST(EndpointLimiter, ManySourcesSpreadOverItsBuckets) {
-  EndpointLimiter limiter(7, 50ms, 1);
+  EndpointLimiter limiter(7, 50ms, 1, 16384);
   int admitted = 0;
   for (std::uint32_t i = 0; i < 4096; ++i) {
     admitted += limiter.admit({IpAddress::v4(0xc6120000 + i), 1000}, at(0s)) ? 1 : 0;
