@@ -59,6 +59,17 @@ namespace greywire {
   X(kFragmentTimeout, "fragment_timeout", "fragments whose rest did not come in time")                                  \
   X(kFragmentMemory, "fragment_memory", "fragments beyond the peer's reassembly memory")                                \
   X(kFragmentBad, "fragment_bad", "a fragment with an impossible offset or length")                                     \
+  /* L2 segments */                                                                                                     \
+  X(kSegmentBadFrame, "segment_bad_frame", "a frame too short for Ethernet, or from a group address")                   \
+  X(kSegmentReserved, "segment_reserved", "a bridge protocol frame (STP, LACP, LLDP) that a segment does not forward")  \
+  X(kSegmentFixedMac, "segment_fixed_mac", "a frame from a MAC that the config fixes to another place")                 \
+  X(kSegmentSplitHorizon, "segment_split_horizon", "a frame from one peer of a segment to another, which reach each other directly")\
+  X(kSegmentSamePort, "segment_same_port", "a frame whose destination is on the side that it came from")                \
+  X(kSegmentBroadcast, "segment_broadcast", "broadcast beyond a segment's storm limit")                                 \
+  X(kSegmentMulticast, "segment_multicast", "multicast beyond a segment's storm limit")                                 \
+  X(kSegmentUnknown, "segment_unknown", "frames to unknown MACs beyond a segment's storm limit")                        \
+  X(kSegmentBlocked, "segment_blocked", "to or from a port of a segment that is blocked because of a loop")             \
+  X(kSegmentLoop, "segment_loop", "a segment's own loop probe came back")                                               \
   /* the system */                                                                                                      \
   X(kDeviceFull, "device_full", "the TUN/TAP device did not take the packet: it is down or its queue is full")          \
   X(kSocketError, "socket_error", "the underlay did not take the datagram: no route, no buffer or a firewall")          \

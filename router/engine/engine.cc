@@ -73,6 +73,18 @@ void Engine::remove_link(LinkId link) {
 void Engine::replace_tunnel(LinkId link, TunnelOptions tunnel) {
   protocol_->call([&](Protocol& p) { p.replace_tunnel(link, tunnel); });
 }
+LinkId Engine::add_segment(TunDevice device, SegmentOptions segment) {
+  return protocol_->call([&](Protocol& p) { return p.add_segment(std::move(device), segment); });
+}
+void Engine::replace_segment(LinkId link, SegmentOptions segment) {
+  protocol_->call([&](Protocol& p) { p.replace_segment(link, segment); });
+}
+std::optional<gre::SegmentStatus> Engine::segment_status(LinkId link) {
+  return protocol_->call([&](Protocol& p) { return p.segment_status(link); });
+}
+std::vector<gre::SegmentEvent> Engine::take_segment_events(LinkId link) {
+  return protocol_->call([&](Protocol& p) { return p.take_segment_events(link); });
+}
 Result<void> Engine::set_carrier(LinkId link, bool on) {
   return protocol_->call([&](Protocol& p) { return p.set_carrier(link, on); });
 }

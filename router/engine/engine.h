@@ -55,8 +55,15 @@ struct TunnelOptions {
   std::vector<Prefix> sources;  // beyond the peer's: the link's own subnets
 };
 
+// An L2 segment: one TAP over a GRETAP tunnel a peer, in the order of its ports from 1.
+struct SegmentOptions {
+  gre::SegmentConfig config;  // spokes: one for each tunnel; the nonce is chosen by the engine
+  std::vector<TunnelOptions> tunnels;
+};
+
 struct TunnelTraffic {
   LinkId link;
+  gre::SegmentPort port = 0;  // of a segment's peer
   std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
 };
 
@@ -111,6 +118,11 @@ class Engine final : public wireguard::DeviceControl {
   void remove_link(LinkId link);
   // Other options for a link that is there; its device, traffic counts and packets under way stay.
   void replace_tunnel(LinkId link, TunnelOptions tunnel);
+  // The same for segments. What was learned is kept where the ports are the same peers'.
+  LinkId add_segment(TunDevice device, SegmentOptions segment);
+  void replace_segment(LinkId link, SegmentOptions segment);
+  std::optional<gre::SegmentStatus> segment_status(LinkId link);
+  std::vector<gre::SegmentEvent> take_segment_events(LinkId link);
   Result<void> set_carrier(LinkId link, bool on);
 
   void set_own_overlay(std::vector<IpAddress> addresses);

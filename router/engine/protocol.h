@@ -68,6 +68,10 @@ class Engine::Protocol final : private wireguard::Outbox {
   LinkId add_link(TunDevice device, const std::optional<TunnelOptions>& tunnel);
   void remove_link(LinkId link);
   void replace_tunnel(LinkId link, const TunnelOptions& tunnel);
+  LinkId add_segment(TunDevice device, const SegmentOptions& segment);
+  void replace_segment(LinkId link, const SegmentOptions& segment);
+  std::optional<gre::SegmentStatus> segment_status(LinkId link);
+  std::vector<gre::SegmentEvent> take_segment_events(LinkId link);
   Result<void> set_carrier(LinkId link, bool on);
   void set_own_overlay(std::vector<IpAddress> addresses);
   void set_peer_policy(PeerId peer, PeerPolicy policy);
@@ -87,6 +91,8 @@ class Engine::Protocol final : private wireguard::Outbox {
     std::shared_ptr<TunDevice> device;
     std::optional<TunnelOptions> options;
     std::shared_ptr<const TunnelEntry> tunnel;
+    std::optional<SegmentOptions> segment_options;
+    std::shared_ptr<const SegmentEntry> segment;
   };
 
   // wireguard::Outbox
@@ -98,7 +104,11 @@ class Engine::Protocol final : private wireguard::Outbox {
   void advance_liveness(wireguard::Now now);
   void send_probe(wireguard::Peer& peer, PeerState& state, std::uint64_t sequence, wireguard::Now now);
   void probe_answered(const ProbeReply& reply, TimePoint now);
-  std::shared_ptr<const TunnelEntry> make_tunnel(LinkId link, const TunnelOptions& options) const;
+  std::shared_ptr<TunnelEntry> make_tunnel(LinkId link, const TunnelOptions& options) const;
+  std::shared_ptr<SegmentEntry> make_segment(LinkId link, const SegmentOptions& options,
+                                                   const SegmentEntry* old) const;
+  void attach(LinkId link, const std::shared_ptr<TunDevice>& device);  // to the workers
+  void forget_macs_of(PeerId id);
   void drop_peer(PeerId id);
   void rebuild_entry(PeerId id);
   void disown(const IpAddress& address, PeerId owner);

@@ -12,7 +12,7 @@ constexpr PeerId kOurselves{0xffffffff};  // owner of our own overlay addresses:
 
 }  // namespace
 
-std::shared_ptr<const TunnelEntry> Engine::Protocol::make_tunnel(LinkId link, const TunnelOptions& options) const {
+std::shared_ptr<TunnelEntry> Engine::Protocol::make_tunnel(LinkId link, const TunnelOptions& options) const {
   auto entry = std::make_shared<TunnelEntry>(TunnelId{link.value}, link, options.peer, options.config);
   entry->clamp_mss = options.clamp_mss;
   entry->check_sources = options.check_sources;
@@ -34,11 +34,7 @@ LinkId Engine::Protocol::add_link(TunDevice device, const std::optional<TunnelOp
     rebuild_entry(tunnel->peer);
   }
   publish();
-  // A device with one queue has one reader, so that what it sends leaves in order; such devices are spread.
-  const bool one_queue = state.device->queue_count() == 1;
-  for (unsigned i = 0; i < worker_count(); ++i) {
-    workers_[i]->add_link(link, state.device, !one_queue || link.value % worker_count() == i);
-  }
+  attach(link, state.device);
   return link;
 }
 
@@ -46,9 +42,13 @@ void Engine::Protocol::remove_link(LinkId link) {
   const auto it = links_.find(link);
   if (it == links_.end()) return;
   const auto tunnel = it->second.tunnel;
+  const auto segment = it->second.segment;
   for (auto& worker : workers_) worker->remove_link(link);
   links_.erase(it);
   if (tunnel) rebuild_entry(tunnel->peer);
+  if (segment) {
+    for (const auto& each : segment->tunnels) rebuild_entry(each->peer);
+  }
   publish();
 }
 
@@ -119,6 +119,10 @@ void Engine::Protocol::rebuild_entry(PeerId id) {
   }
   for (const auto& [link, other] : links_) {
     if (other.tunnel && other.tunnel->peer == id) entry->tunnels.push_back(other.tunnel);
+    if (!other.segment) continue;
+    for (const auto& tunnel : other.segment->tunnels) {
+      if (tunnel->peer == id) entry->tunnels.push_back(tunnel);
+    }
   }
   if (!entry->tunnels.empty() && !state.reassembly) state.reassembly = std::make_shared<PeerReassembly>();
   entry->reassembly = state.reassembly;
@@ -134,7 +138,7 @@ void Engine::Protocol::publish() {
   tables_.links.clear();
   for (const auto& [link, state] : links_) {
     if (tables_.links.size() <= link.value) tables_.links.resize(link.value + 1);
-    tables_.links[link.value] = {true, state.tunnel};
+    tables_.links[link.value] = {true, state.tunnel, state.segment};
   }
   tables_.own_overlay = own_overlay_;
   tables_.listen_port = port_;
@@ -151,11 +155,14 @@ void Engine::Protocol::publish_receiver_keys() {
 
 std::vector<TunnelTraffic> Engine::Protocol::tunnel_traffic() const {
   std::vector<TunnelTraffic> out;
-  for (const auto& [link, state] : links_) {
-    if (!state.tunnel) continue;
-    const TrafficCounters& t = state.tunnel->traffic;
-    out.push_back({link, t.rx_packets.load(std::memory_order_relaxed), t.rx_bytes.load(std::memory_order_relaxed),
+  const auto add = [&](LinkId link, gre::SegmentPort port, const TrafficCounters& t) {
+    out.push_back({link, port, t.rx_packets.load(std::memory_order_relaxed), t.rx_bytes.load(std::memory_order_relaxed),
                    t.tx_packets.load(std::memory_order_relaxed), t.tx_bytes.load(std::memory_order_relaxed)});
+  };
+  for (const auto& [link, state] : links_) {
+    if (state.tunnel) add(link, 0, state.tunnel->traffic);
+    if (!state.segment) continue;
+    for (const auto& tunnel : state.segment->tunnels) add(link, tunnel->segment_port, tunnel->traffic);
   }
   return out;
 }
@@ -167,6 +174,7 @@ void Engine::Protocol::advance_liveness(wireguard::Now at) {
     PeerState& state = peers_.at(id);
     const Liveness::Step step = state.liveness->advance(at.boot);
     if (step.changed && events_.liveness) events_.liveness(id, false);
+    if (step.changed) forget_macs_of(id);
     if (step.changed) device_.doubt_endpoint(*device_.find(id), at);
     if (step.send_probe) send_probe(*device_.find(id), state, step.sequence, at);
     state.probe_at = state.liveness->next_deadline();

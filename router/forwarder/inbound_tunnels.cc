@@ -84,7 +84,28 @@ void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, 
   }
   tunnel.traffic.rx_packets.fetch_add(1, std::memory_order_relaxed);
   tunnel.traffic.rx_bytes.fetch_add(payload.size(), std::memory_order_relaxed);
+  if (tunnel.segment_port != 0) return deliver_to_segment(tunnel, payload);
   hand_to_link(tunnel.link, tunnel.config.ethernet ? Layer::kEthernet : Layer::kL3, payload);
+}
+
+// A frame from one peer of a segment: to the TAP, or to other peers where split horizon lets it.
+void Inbound::deliver_to_segment(const TunnelEntry& tunnel, std::span<std::uint8_t> frame) {
+  const SegmentEntry* segment = tables_->segment(tunnel.link);
+  if (segment == nullptr) return drops_.count(DropReason::kPeerDisabled);
+  gre::Segment& state = *segment->state;
+  outbound_.send_loop_probe(*tables_, tunnel.link, now_);
+  const gre::SegmentPort in = tunnel.segment_port;
+  const gre::SegmentVerdict verdict = state.receive(in, frame, 1, now_);
+  if (verdict.action == gre::SegmentVerdict::Action::kDrop) return drops_.count(verdict.reason);
+  if (verdict.action == gre::SegmentVerdict::Action::kSend) {
+    if (verdict.to != 0) return outbound_.segment_frame(*tables_, *segment, verdict.to, frame, now_);
+    return hand_to_link(tunnel.link, Layer::kEthernet, frame);
+  }
+  for (std::size_t port = 1; port < state.ports(); ++port) {
+    const auto to = static_cast<gre::SegmentPort>(port);
+    if (state.floods(in, to, now_)) outbound_.segment_frame(*tables_, *segment, to, frame, now_);
+  }
+  if (state.floods(in, 0, now_)) hand_to_link(tunnel.link, Layer::kEthernet, frame);
 }
 
 std::span<std::uint8_t> Inbound::reassemble(const PeerEntry& peer, std::span<std::uint8_t> fragment) {

@@ -62,6 +62,7 @@ Outbound::Outbound(Aead& aead, ForwarderSink& sink, DropCounters& drops)
 
 void Outbound::frame(const ForwardingTables& tables, const AllowedIpsRoot& routes, LinkId link,
                      const VirtioNetHeader& header, std::span<std::uint8_t> frame, TimePoint now) {
+  if (tables.segment(link) != nullptr) return segment_frame_from_tap(tables, link, header, frame, now);
   Target target;
   target.link = link;
   target.now = now;

@@ -28,6 +28,11 @@ class Outbound {
   // A frame of `link`. It may be changed in place (checksum, MSS) and is not needed after the call.
   void frame(const ForwardingTables& tables, const AllowedIpsRoot& routes, LinkId link, const VirtioNetHeader& header,
              std::span<std::uint8_t> frame, TimePoint now);
+  // Sends the segment's loop probe where one is due.
+  void send_loop_probe(const ForwardingTables& tables, LinkId link, TimePoint now);
+  // A frame for one peer of a segment: one of ours, or what came from another peer.
+  void segment_frame(const ForwardingTables& tables, const SegmentEntry& segment, gre::SegmentPort port,
+                     std::span<std::uint8_t> frame, TimePoint now);
   // An IP packet of our own to a peer, as the answer to a probe is.
   void packet(const PeerEntry& peer, std::span<const std::uint8_t> packet, TimePoint now);
 
@@ -57,6 +62,10 @@ class Outbound {
   static constexpr std::size_t kScratch = 65536 + 256;
   static constexpr unsigned kIcmpPerSecond = 100;
 
+  void segment_frame_from_tap(const ForwardingTables& tables, LinkId link, const VirtioNetHeader& header,
+                              std::span<std::uint8_t> frame, TimePoint now);
+  void tunnel_frame(const ForwardingTables& tables, const TunnelEntry& tunnel, const VirtioNetHeader& header,
+                    std::span<std::uint8_t> frame, TimePoint now);
   bool find_target(const ForwardingTables& tables, const AllowedIpsRoot& routes, Target& target);
   bool find_tunnel_target(const ForwardingTables& tables, Target& target);
   bool take_nesting(Target& target, std::span<const std::uint8_t> packet);

@@ -21,6 +21,12 @@ std::uint8_t delivery_ds_field(const gre::TunnelConfig& config, std::uint8_t inn
   return outer_ds_field(inner, copy_dscp);
 }
 
+// About how many frames a super-frame will be.
+std::uint32_t frames_in(const VirtioNetHeader& header, std::size_t size) {
+  if (header.gso_type == kGsoNone || header.gso_size == 0) return 1;
+  return static_cast<std::uint32_t>(size / header.gso_size + 1);
+}
+
 }  // namespace
 
 // With target.tunnel set; `target.packet` is still the whole frame on a TAP.
@@ -50,6 +56,10 @@ bool Outbound::find_tunnel_target(const ForwardingTables& tables, Target& target
   target.delivery_df = config.df == gre::DfPolicy::kSet ||
                        (config.df == gre::DfPolicy::kInherit && target.delivery.dont_fragment);
   target.ds_field = outer_ds_field(target.delivery.ds_field, target.peer->copy_dscp);
+  target.inner_mtu = target.peer->shared->inner_mtu.load(std::memory_order_relaxed);
+  const auto header = static_cast<std::uint32_t>(target.encapsulation->header_size());
+  target.payload_mtu = pmtu::less(Mtu{target.inner_mtu}, header);
+  if (config.ethernet) target.packet = {};
   return true;
 }
 
@@ -74,6 +84,61 @@ bool Outbound::take_nesting(Target& target, std::span<const std::uint8_t> packet
   target.encapsulation = &target.tunnel->limited;
   target.delivery.encap_limit = static_cast<std::uint8_t>(inner->limit - 1);
   return true;
+}
+
+// A frame that the TAP of a segment handed over: to the port of its destination, or to all.
+void Outbound::segment_frame_from_tap(const ForwardingTables& tables, LinkId link, const VirtioNetHeader& header,
+                                      std::span<std::uint8_t> frame, TimePoint now) {
+  const SegmentEntry& segment = *tables.segment(link);
+  gre::Segment& state = *segment.state;
+  send_loop_probe(tables, link, now);
+  const std::uint32_t frames = frames_in(header, frame.size());
+  const gre::SegmentVerdict verdict = state.receive(0, frame, frames, now);
+  if (verdict.action == gre::SegmentVerdict::Action::kDrop) return drops_.count(verdict.reason, frames);
+  if (verdict.action == gre::SegmentVerdict::Action::kSend) {
+    return tunnel_frame(tables, *segment.tunnels[verdict.to - 1U], header, frame, now);
+  }
+  // A checksum must be completed once, not once a copy; a super-frame's is done segment by segment.
+  VirtioNetHeader whole = header;
+  if (header.gso_type == kGsoNone) {
+    if (!complete_checksum(header, frame)) return drops_.count(DropReason::kBadOffload);
+    whole = {};
+  }
+  for (std::size_t port = 1; port < state.ports(); ++port) {
+    if (!state.floods(0, static_cast<gre::SegmentPort>(port), now)) continue;
+    tunnel_frame(tables, *segment.tunnels[port - 1], whole, frame, now);
+  }
+}
+
+void Outbound::tunnel_frame(const ForwardingTables& tables, const TunnelEntry& tunnel, const VirtioNetHeader& header,
+                            std::span<std::uint8_t> frame, TimePoint now) {
+  Target target;
+  target.link = tunnel.link;
+  target.now = now;
+  target.packet = frame;
+  target.tunnel = &tunnel;
+  if (!find_tunnel_target(tables, target)) return;
+  resolve_session(target, now);
+  if (header.gso_type == kGsoNone) {
+    single(target, header, frame, now);
+  } else {
+    split(target, header, frame, now);
+  }
+}
+
+void Outbound::segment_frame(const ForwardingTables& tables, const SegmentEntry& segment, gre::SegmentPort port,
+                             std::span<std::uint8_t> frame, TimePoint now) {
+  tunnel_frame(tables, *segment.tunnels[port - 1U], {}, frame, now);
+}
+
+void Outbound::send_loop_probe(const ForwardingTables& tables, LinkId link, TimePoint now) {
+  const SegmentEntry& segment = *tables.segment(link);
+  const auto port = segment.state->probe_due(now);
+  if (!port) return;
+  std::uint8_t probe[gre::Segment::kProbeSize];
+  segment.state->write_probe(*port, probe);
+  if (*port == 0) return tell(link, probe);
+  segment_frame(tables, segment, *port, probe, now);
 }
 
 }  // namespace greywire

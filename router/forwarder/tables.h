@@ -13,6 +13,7 @@
 #include "router/base/ip_address.h"
 #include "router/base/spin_lock.h"
 #include "router/forwarder/shared_parts.h"
+#include "router/gre/segment.h"
 #include "router/gre/sequence.h"
 #include "router/gre/tunnel.h"
 #include "router/packet/ip_reassembly.h"
@@ -51,6 +52,7 @@ struct TunnelEntry {
   const gre::DemuxKey key;
   const gre::Encapsulation encapsulation;
   const gre::Encapsulation limited;  // for packets that bring a Tunnel Encapsulation Limit
+  gre::SegmentPort segment_port = 0;  // not 0: a peer of the L2 segment that the link is
   bool clamp_mss = false;
   // Sources that may come out of an L3 tunnel: the peer's ceiling and the link's own subnets. Not for GRETAP.
   bool check_sources = true;
@@ -91,9 +93,16 @@ struct PeerEntry {
   std::shared_ptr<PeerReassembly> reassembly;
 };
 
+// One TAP over many GRETAP tunnels, one a peer: port i is tunnels[i - 1].
+struct SegmentEntry {
+  std::vector<std::shared_ptr<const TunnelEntry>> tunnels;
+  std::shared_ptr<gre::Segment> state;  // shared with the snapshots before and after
+};
+
 struct LinkEntry {
   bool present = false;
-  std::shared_ptr<const TunnelEntry> tunnel;  // none: plain WireGuard, the allowed-IPs pick the peer
+  std::shared_ptr<const TunnelEntry> tunnel;    // none, and no segment: plain WireGuard, the allowed-IPs pick the peer
+  std::shared_ptr<const SegmentEntry> segment;
 };
 
 struct ForwardingTables {
@@ -103,6 +112,10 @@ struct ForwardingTables {
   std::vector<IpAddress> own_overlay;                    // ours: probes to them are answered by the engine
   std::uint16_t listen_port = 0;                         // to know our own outer datagrams
 
+  // Null where the link is no segment.
+  const SegmentEntry* segment(LinkId link) const {
+    return link.value < links.size() ? links[link.value].segment.get() : nullptr;
+  }
   const PeerEntry* peer(PeerId id) const {
     const auto* entry = peers.find(id.value);
     return entry == nullptr ? nullptr : entry->get();

@@ -89,6 +89,9 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   PeerId add_peer(const PublicKey& key, const PeerSetup& setup, TimePoint now);
   void remove_peer(PeerId id);
   void add_tunnel(const TunnelSetup& setup);
+  // One TAP over several GRETAP tunnels; `link` of each is that of the segment.
+  std::shared_ptr<gre::Segment> add_segment(LinkId link, const gre::SegmentConfig& config,
+                                            const std::vector<TunnelSetup>& tunnels);
   void set_own_overlay(std::vector<IpAddress> addresses);
   void set_listen_port(std::uint16_t port);
   void publish();
@@ -151,6 +154,7 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   std::unique_ptr<ForwardingTables> tables_;
   std::map<PeerId, std::shared_ptr<PeerEntry>> entries_;
   std::map<LinkId, std::shared_ptr<TunnelEntry>> tunnels_;
+  std::map<LinkId, std::shared_ptr<SegmentEntry>> segments_;
   std::vector<IpAddress> own_overlay_;
   std::map<IpAddress, PeerId> overlay_owners_;
   std::uint16_t listen_port_ = 0;

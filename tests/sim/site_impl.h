@@ -72,6 +72,22 @@ inline void Site::add_tunnel(const TunnelSetup& setup) {
   publish();
 }
 
+inline std::shared_ptr<gre::Segment> Site::add_segment(LinkId link, const gre::SegmentConfig& config,
+                                                       const std::vector<TunnelSetup>& tunnels) {
+  auto segment = std::make_shared<SegmentEntry>();
+  segment->state = std::make_shared<gre::Segment>(config);
+  for (const TunnelSetup& setup : tunnels) {
+    auto tunnel = std::make_shared<TunnelEntry>(TunnelId{link.value}, link, setup.peer, setup.config);
+    tunnel->clamp_mss = setup.clamp_mss;
+    tunnel->segment_port = static_cast<gre::SegmentPort>(segment->tunnels.size() + 1);
+    entries_.at(setup.peer)->tunnels.push_back(tunnel);
+    segment->tunnels.push_back(std::move(tunnel));
+  }
+  segments_[link] = segment;
+  publish();
+  return segment->state;
+}
+
 inline void Site::set_own_overlay(std::vector<IpAddress> addresses) {
   own_overlay_ = std::move(addresses);
   publish();
@@ -84,9 +100,13 @@ inline void Site::set_listen_port(std::uint16_t port) {
 
 inline void Site::publish() {
   auto tables = std::make_unique<ForwardingTables>();
-  tables->links.resize(tunnels_.empty() ? 1 : tunnels_.rbegin()->first.value + 1);
+  std::size_t links = 1;
+  if (!tunnels_.empty()) links = std::max<std::size_t>(links, tunnels_.rbegin()->first.value + 1);
+  if (!segments_.empty()) links = std::max<std::size_t>(links, segments_.rbegin()->first.value + 1);
+  tables->links.resize(links);
   tables->links[0].present = true;
-  for (const auto& [link, tunnel] : tunnels_) tables->links[link.value] = {true, tunnel};
+  for (const auto& [link, tunnel] : tunnels_) tables->links[link.value] = {true, tunnel, nullptr};
+  for (const auto& [link, segment] : segments_) tables->links[link.value] = {true, nullptr, segment};
   for (const auto& [id, entry] : entries_) {
     if (tables->peers.size() <= id.value) tables->peers.resize(id.value + 1);
     tables->peers[id.value] = std::make_shared<const PeerEntry>(*entry);
