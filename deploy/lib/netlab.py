@@ -273,18 +273,21 @@ class Frr:
 
     def __init__(self, namespace, bgpd_conf, zebra_conf=""):
         self.ns = namespace
-        owner = pwd.getpwnam("frr")
+        self.owner = pwd.getpwnam("frr")
         self.run_folder = os.path.join(namespace.folder, "frr")
         self.conf_folder = os.path.join(namespace.folder, "frr-config")
         os.makedirs(self.conf_folder, exist_ok=True)
         for daemon, text in (("zebra", zebra_conf), ("bgpd", bgpd_conf)):
-            path = os.path.join(self.conf_folder, daemon + ".conf")
-            with open(path, "w", encoding="utf-8") as conf:
-                conf.write(f"hostname {namespace.short}\n{text}")
-            os.chown(path, owner.pw_uid, owner.pw_gid)
+            self._configure(daemon, text)
         for folder in (self.run_folder, self.conf_folder):
-            os.chown(folder, owner.pw_uid, owner.pw_gid)
+            os.chown(folder, self.owner.pw_uid, self.owner.pw_gid)
         self.zebra = self.bgpd = None
+
+    def _configure(self, daemon, text):
+        path = os.path.join(self.conf_folder, daemon + ".conf")
+        with open(path, "w", encoding="utf-8") as conf:
+            conf.write(f"hostname {self.ns.short}\n{text}")
+        os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
 
     def _daemon(self, name):
         return self.ns.start(os.path.join(FRR_FOLDER, name), "-f", os.path.join(self.conf_folder, name + ".conf"),
@@ -296,6 +299,16 @@ class Frr:
         wait_until(f"zebra of {self.ns.short}", lambda: os.path.exists(socket) or not self.zebra.alive(), 10)
         if not self.zebra.alive():
             raise LabError(f"zebra of {self.ns.short} ended: {self.zebra.output().strip()[-300:]}")
+
+    def start_also(self, name, conf=""):
+        """Another daemon of FRR beside zebra, once vtysh reaches it: start_also("staticd")."""
+        self._configure(name, conf)
+        process = self._daemon(name)
+        socket = os.path.join(self.run_folder, name + ".vty")
+        wait_until(f"{name} of {self.ns.short}", lambda: os.path.exists(socket) or not process.alive(), 10)
+        if not process.alive():
+            raise LabError(f"{name} of {self.ns.short} ended: {process.output().strip()[-300:]}")
+        return process
 
     def start_bgpd(self):
         self.bgpd = self._daemon("bgpd")

@@ -24,6 +24,7 @@ std::string peer_name(const PeerReport& peer) {
 }
 
 Cell peer_state(const PeerReport& peer) {
+  if (peer.held_down) return Cell("held down", Style::kBad);
   if (peer.alive) return *peer.alive ? Cell("alive", Style::kGood) : Cell("dead", Style::kBad);
   // WireGuard's own sign of life: a session is renewed every two minutes and refused after three.
   if (peer.handshake_age && *peer.handshake_age < std::chrono::seconds(180))

@@ -82,6 +82,8 @@ struct Peer {
   std::uint32_t max_prefixes = 10'000;
   std::optional<std::chrono::seconds> keepalive;  // as written, 0 for "off"; see effective_keepalive()
   std::optional<Liveness> liveness = Liveness{};  // nullopt: "off"
+  std::chrono::milliseconds hold_up{1000};  // how long a peer that came back must answer before it is used
+  std::optional<std::chrono::milliseconds> flap_damping{60'000};  // the half-life; nullopt: "off"
   std::optional<Mtu> mtu;                   // of inner packets, by hand
   bool pmtu = true;                         // false: keep the computed or given MTU whatever the path says
   bool enabled = true;

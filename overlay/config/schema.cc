@@ -86,6 +86,23 @@ void read_hold(Reading& r, const TomlNode& n, Routing& s) {
   s.hold = *hold;
 }
 
+void read_hold_up(Reading& r, const TomlNode& n, Peer& p) {
+  std::optional<std::chrono::milliseconds> hold;
+  r.text(n, parse_duration, hold);
+  if (!hold) return;
+  if (*hold > std::chrono::minutes(10)) return r.wrong_type(n);
+  p.hold_up = *hold;
+}
+
+void read_flap_damping(Reading& r, const TomlNode& n, Peer& p) {
+  if (n.kind == TomlNode::Kind::kString && n.text == "off") return p.flap_damping.reset();
+  std::optional<std::chrono::milliseconds> half_life;
+  r.text(n, parse_duration, half_life);
+  if (!half_life) return;
+  if (*half_life < std::chrono::seconds(1) || *half_life > std::chrono::hours(1)) return r.wrong_type(n);
+  p.flap_damping = *half_life;
+}
+
 // clang-format off
 const std::array<Key<Site>, 10> kSite{{
   {{"name", "a name of 1 to 32 letters, digits, '-', '_' and '.'", "",
@@ -119,7 +136,7 @@ const std::array<Key<Site>, 10> kSite{{
    [](Reading& r, const TomlNode& n, Site& s) { r.choice<LogLevel>(n, kLogLevels, s.log_level); }},
 }};
 
-const std::array<Key<Peer>, 15> kPeer{{
+const std::array<Key<Peer>, 17> kPeer{{
   {{"name", "a name of 1 to 32 letters, digits, '-', '_' and '.'", "",
     "The peer, in `[[tunnel]]`, status and logs.", kRequired, kOwn},
    [](Reading& r, const TomlNode& n, Peer& p) { r.text(n, parse_name, p.name); }},
@@ -155,6 +172,13 @@ const std::array<Key<Peer>, 15> kPeer{{
     "The probe in the tunnel: a peer with COUNT probes unanswered is dead, its next hops go and its links lose their "
     "carrier. The interval is 100ms to 60s, the count 1 to 20.", kOptional},
    [](Reading& r, const TomlNode& n, Peer& p) { r.text(n, parse_liveness, p.liveness); }},
+  {{"hold_up", "a time from 0s to 10m, such as \"1s\"", "\"1s\"",
+    "A peer that was dead and answers again is used after it has answered for this long.", kOptional},
+   read_hold_up},
+  {{"flap_damping", "a time from 1s to 1h, such as \"1m\", or \"off\"", "\"1m\"",
+    "A peer that dies three times within half this time or so is kept down until it has been quiet, for at most three "
+    "times as long (RFC 2439: the half-life of the penalty for each loss).", kOptional},
+   read_flap_damping},
   {{"mtu", kMtuType, "computed from the underlay", "The largest inner packet to this peer, by hand.", kOptional},
    [](Reading& r, const TomlNode& n, Peer& p) { r.mtu(n, p.mtu); }},
   {{"pmtu", "\"on\" or \"off\"", "\"on\"",

@@ -32,6 +32,7 @@ struct PeerReport {
   std::vector<Prefix> learned_allowed_ips;  // from routing
   std::vector<Prefix> refused;              // learned but refused: packets to them are dropped
   std::optional<bool> alive;                // by the probe in the tunnel; absent: not probed
+  bool held_down = false;                   // alive, and not used yet: hold_up or flap_damping
   std::optional<std::chrono::microseconds> round_trip;
   std::optional<Mtu> inner_mtu;  // the largest IP packet inside the tunnel
 

@@ -31,6 +31,7 @@ void describe(V& v, S& s) {
   v("learned_allowed_ips", s.learned_allowed_ips);
   v("refused", s.refused);
   v("alive", s.alive);
+  v("held_down", s.held_down);
   v("round_trip_microseconds", s.round_trip);
   v("inner_mtu", s.inner_mtu);
 }

@@ -1,5 +1,6 @@
 #include "overlay/daemon/running_site.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -65,7 +66,7 @@ Result<void> RunningSite::start() {
     boost::asio::post(io_, [this, stamp] { keep_timestamp(stamp); });
   };
   events.liveness = [this](PeerId id, bool alive) {
-    boost::asio::post(io_, [this, id, alive] { peer_reachable(id, alive); });
+    boost::asio::post(io_, [this, id, alive] { peer_heard(id, alive); });
   };
   events.link_gone = [this](LinkId) {
     boost::asio::post(io_, [this] {
@@ -231,13 +232,46 @@ void RunningSite::rederive() {
   reconcile_soon();
 }
 
-void RunningSite::peer_reachable(PeerId id, bool reachable) {
+void RunningSite::peer_heard(PeerId id, bool alive) {
   PeerRecord* peer = record_of(id);
-  if (peer == nullptr || peer->reachable == reachable) return;
-  peer->reachable = reachable;
-  if (peer->endpoints) peer->endpoints->set_stale(!reachable);
-  spdlog::info("peer {} is {}", peer->config->name, reachable ? "reachable" : "not reachable: no answer to the probes");
-  reconcile();
+  if (peer == nullptr || peer->reachability.alive() == alive) return;
+  if (peer->endpoints) peer->endpoints->set_stale(!alive);
+  const bool was_damped = peer->reachability.damped();
+  const bool changed = peer->reachability.heard(alive, engine::boot_now());
+  if (!was_damped && peer->reachability.damped()) {
+    alert(fmt::format("peer {} keeps going and coming: not used until it has been quiet (flap_damping)", peer->config->name));
+  }
+  if (changed) {
+    usable_changed(*peer);
+    reconcile();
+  }
+  hold_back();
+}
+
+void RunningSite::usable_changed(const PeerRecord& peer) {
+  spdlog::info("peer {} is {}", peer.config->name,
+               peer.reachability.usable() ? "reachable" : "not reachable: no answer to the probes");
+}
+
+void RunningSite::hold_back() {
+  TimePoint next = kNever;
+  for (const auto& [name, record] : peers_) next = std::min(next, record.reachability.next_deadline());
+  if (next == kNever) {
+    hold_timer_.cancel();
+    return;
+  }
+  hold_timer_.expires_after(std::max<Duration>(next - engine::boot_now(), Duration::zero()));
+  hold_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    bool changed = false;
+    for (auto& [name, record] : peers_) {
+      if (!record.reachability.advance(engine::boot_now())) continue;
+      usable_changed(record);
+      changed = true;
+    }
+    if (changed) reconcile();
+    hold_back();
+  });
 }
 
 void RunningSite::endpoints_changed(PeerRecord& peer, const std::vector<Endpoint>& candidates) {
@@ -255,7 +289,7 @@ void RunningSite::endpoints_changed(PeerRecord& peer, const std::vector<Endpoint
 void RunningSite::look_for(PeerRecord& peer, const wireguard::PeerStatus& status) {
   if (!peer.endpoints) return;
   std::optional<bool> reachable;
-  if (peer.config->liveness && !peer.config->overlay_addresses.empty()) reachable = peer.reachable;
+  if (peer.config->liveness && !peer.config->overlay_addresses.empty()) reachable = peer.reachability.alive();
   std::optional<std::chrono::seconds> age;
   if (status.last_handshake != WallTime{}) {
     age = std::chrono::seconds(engine::wall_now().seconds - status.last_handshake.seconds);

@@ -22,6 +22,7 @@
 #include "overlay/control/site_status.h"
 #include "overlay/daemon/last_run.h"
 #include "overlay/daemon/peer_endpoints.h"
+#include "overlay/daemon/reachability.h"
 #include "overlay/daemon/service_manager.h"
 #include "overlay/daemon/timestamp_file.h"
 #include "overlay/daemon/wg_control.h"
@@ -53,7 +54,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   struct PeerRecord {
     const config::Peer* config = nullptr;  // in *config_; see adopt()
     PeerId id;
-    bool reachable = false;  // by the probe; always where probes are off
+    Reachability reachability;  // always usable where probes are off
     std::optional<Family> underlay;
     std::unique_ptr<PeerEndpoints> endpoints;  // none: the peer calls
   };
@@ -107,7 +108,9 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   void reconcile_soon();
   void watch_links();
   void refresh();  // every few seconds: what roaming and resolving changed
-  void peer_reachable(PeerId id, bool reachable);
+  void peer_heard(PeerId id, bool alive);
+  void usable_changed(const PeerRecord& peer);
+  void hold_back();  // until the next peer that is held down may be used
   void endpoints_changed(PeerRecord& peer, const std::vector<Endpoint>& candidates);
   void look_for(PeerRecord& peer, const wireguard::PeerStatus& status);
   void rederive();
@@ -138,6 +141,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer refresh_timer_{io_};
   boost::asio::steady_timer reconcile_timer_{io_};
+  boost::asio::steady_timer hold_timer_{io_};
   bool reconcile_pending_ = false;
   bool made_links_ = false;
 

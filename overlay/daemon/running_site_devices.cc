@@ -48,7 +48,7 @@ void RunningSite::adopt_reachability() {
   for (auto& [name, record] : peers_) {
     const auto& overlay = record.config->overlay_addresses;
     if (stands(config::link_local_of(record.config->public_key)) || std::any_of(overlay.begin(), overlay.end(), stands)) {
-      record.reachable = true;
+      record.reachability.assume_alive();
     }
   }
 }

@@ -118,7 +118,8 @@ void RunningSite::add_peer(const config::Peer& peer) {
   PeerRecord& record = peers_[peer.name];
   record.config = &peer;
   record.id = *engine_->find_peer(peer.public_key);
-  record.reachable = !peer.liveness || peer.overlay_addresses.empty();
+  record.reachability = Reachability({peer.hold_up, peer.flap_damping});
+  if (!peer.liveness || peer.overlay_addresses.empty()) record.reachability.assume_alive();
   record.underlay = config::endpoint_family(peer);
   if (const auto* derived = derived_of(peer.name)) engine_->set_peer_policy(record.id, policy_of(peer, *derived));
   find_endpoints(record);
@@ -182,7 +183,7 @@ links::LinkSpec RunningSite::desired_gateway(links::DesiredLinks& all) const {
     all.routes.push_back(r);
   };
   for (const auto& [name, record] : peers_) {
-    if (!record.reachable) continue;
+    if (!record.reachability.usable()) continue;
     for (const IpAddress& remote : record.config->overlay_addresses) {
       if (remote.is_v4() && own_v4) {
         gateway.addresses.push_back(links::LinkAddress::point_to_point(*own_v4, remote));
@@ -206,7 +207,7 @@ links::DesiredLinks RunningSite::desired() const {
     links::LinkSpec link;
     link.name = derived.name;
     link.mtu = derived.device_mtu;
-    link.carrier = peers_.at(tunnel.peer).reachable;
+    link.carrier = peers_.at(tunnel.peer).reachability.usable();
     link.gso_max_size = engine::kGsoMaxSize;
     if (tunnel.kind == config::TunnelKind::kGre) {
       link.no_automatic_link_local = true;

@@ -77,6 +77,7 @@ void RunningSite::apply(const config::ConfigDiff& diff, std::shared_ptr<const co
   adapter_->set_own(own_prefixes(), engine::boot_now());
   adapter_->set_peers(peer_routing(), engine::boot_now());
   reconcile();
+  hold_back();
 }
 
 void RunningSite::adopt(std::shared_ptr<const config::Config> fresh) {
@@ -105,7 +106,8 @@ void RunningSite::remove_peer(const std::string& name) {
 void RunningSite::change_peer(const std::string& name, const std::vector<config::PeerEndpoint>& old_endpoints) {
   PeerRecord& record = peers_.at(name);
   engine_->change_peer(settings_of(*record.config));
-  if (!record.config->liveness || record.config->overlay_addresses.empty()) record.reachable = true;
+  record.reachability.set_config({record.config->hold_up, record.config->flap_damping}, engine::boot_now());
+  if (!record.config->liveness || record.config->overlay_addresses.empty()) record.reachability.assume_alive();
   if (record.config->endpoints != old_endpoints) find_endpoints(record);
 }
 

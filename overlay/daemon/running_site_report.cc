@@ -83,6 +83,9 @@ control::PeerReport RunningSite::report(const wireguard::PeerStatus& peer) const
     (entry.origin == Origin::kLearned ? out.learned_allowed_ips : out.static_allowed_ips).push_back(entry.prefix);
   }
   out.alive = peer.alive;
+  if (const auto it = peers_.find(out.name); it != peers_.end()) {
+    out.held_down = it->second.reachability.alive() && !it->second.reachability.usable();
+  }
   if (peer.round_trip) out.round_trip = std::chrono::duration_cast<std::chrono::microseconds>(*peer.round_trip);
   if (const auto* derived = derived_of(out.name)) out.inner_mtu = derived->inner_mtu;
   return out;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "router/forwarder/inbound.h"
+#include "router/gre/keepalive.h"
 #include "router/packet/ethernet.h"
 #include "router/packet/tcp_mss.h"
 #include "router/pmtu/overhead.h"
@@ -54,6 +55,9 @@ bool Inbound::take_gre_options(const TunnelEntry& tunnel, const gre::Header& hea
 
 void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, const gre::Decapsulated& gre) {
   if (!take_gre_options(tunnel, gre.header)) return;
+  if (const auto answer = gre::keepalive_answer(tunnel.config, gre); !answer.empty()) {
+    return outbound_.packet(peer, answer, now_);
+  }
   auto payload = gre.payload;
   if (tunnel.config.ethernet) {
     if (payload.size() < pmtu::kEthernetHeader) return drops_.count(DropReason::kGreBadHeader);

@@ -1,6 +1,7 @@
 // What a tunnel's options make of packets on the way out, and demand of those that come in.
 #include <gtest/gtest.h>
 
+#include "router/packet/checksum.h"
 #include "router/packet/ethernet.h"
 #include "router/packet/ip_header.h"
 #include "tests/sim/pair.h"
@@ -274,6 +275,33 @@ TEST_F(TunnelOptionsOf, MssIsClampedInsideVlanTags) {
     pair.a.entry(pair.b_of_a).tunnels.clear();
     pair.b.entry(pair.a_of_b).tunnels.clear();
   }
+}
+
+// As a Cisco router has it: the answer is inside, and goes back to whom it came from, though its source is our own.
+TEST_F(TunnelOptionsOf, AKeepaliveIsSentBack) {
+  at_b(ends(Family::kV4));
+  Bytes inside(24), packet(48);
+  const auto header = [](std::uint8_t* at, std::size_t size, const char* from, const char* to) {
+    at[0] = 0x45;
+    store_be16(at + 2, static_cast<std::uint16_t>(size));
+    at[8] = 255;
+    at[9] = 47;
+    std::copy_n(address(from).data(), 4, at + 12);
+    std::copy_n(address(to).data(), 4, at + 16);
+    store_be16(at + 10, checksum_finish(checksum_add(at, 20, 0)));
+  };
+  header(inside.data(), inside.size(), "10.0.0.2", "10.0.0.1");
+  header(packet.data(), packet.size(), "10.0.0.1", "10.0.0.2");
+  store_be16(&packet[22], 0x0800);
+  std::copy(inside.begin(), inside.end(), packet.begin() + 24);
+  pair.a.frame(kPlainLink, packet, now());
+  pair.b.receive_batch(pair.a.take_sent(), pair.a_at, now());
+  EXPECT_TRUE(pair.b.take_delivered().empty());
+  pair.a.receive_batch(pair.b.take_sent(), pair.b_at, now());
+  const auto back = pair.a.take_delivered();
+  ASSERT_EQ(back.size(), 1U);
+  EXPECT_EQ(back[0].link, kPlainLink);
+  EXPECT_EQ(back[0].bytes, inside);
 }
 
 }  // namespace
