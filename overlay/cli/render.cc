@@ -160,6 +160,40 @@ std::string mtu_table(const SiteStatus& status, bool colour) {
   return table.empty() ? std::string() : table.to_string(colour);
 }
 
+std::string path_table(const SiteStatus& status, bool colour) {
+  TextTable table({{"PATH TO"},
+                   {"STATE"},
+                   {"IN USE", kRight},
+                   {"PROBED", kRight},
+                   {"UP TO", kRight},
+                   {"CHANGED"},
+                   {"WHY"}});
+  for (const auto& mtu : status.mtus) {
+    if (mtu.state.empty()) continue;
+    table.add_row({mtu.name, Cell(mtu.state, mtu.state == "error" ? Style::kBad : Style::kPlain), mtu_text(mtu.path),
+                   mtu_text(mtu.probed), mtu_text(mtu.largest),
+                   mtu.changed_age ? age_text(*mtu.changed_age) + " ago" : std::string("never"), mtu.reason});
+  }
+  return table.empty() ? std::string() : table.to_string(colour);
+}
+
+std::string path_counters(const control::PathReport& paths) {
+  const std::pair<std::uint64_t, std::string_view> counts[] = {
+      {paths.probes, "probes"},
+      {paths.black_holes, "black holes found"},
+      {paths.reports, "reports of routers"},
+      {paths.reports_ignored, "ignored"},
+      {paths.too_big_sent, "too-big messages sent"},
+      {paths.too_big_suppressed, "kept back"},
+      {paths.fragmented, "packets fragmented"},
+      {paths.mss_clamped, "SYNs clamped"}};
+  std::string out;
+  for (const auto& [count, what] : counts) {
+    if (count != 0) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, what);
+  }
+  return out.empty() ? out : out + "\n";
+}
+
 std::string drop_table(const SiteStatus& status, bool colour) {
   TextTable table({{"DROPPED", kRight}, {"REASON"}, {"MEANING"}});
   for (const auto& drop : status.drops) table.add_row({number(drop.packets), drop.reason, drop.meaning});
@@ -215,7 +249,11 @@ std::string render_tunnels(const SiteStatus& status, bool colour) {
 }
 
 std::string render_mtus(const SiteStatus& status, bool colour) {
-  return or_none(mtu_table(status, colour), "no MTUs known");
+  std::string out = or_none(mtu_table(status, colour), "no MTUs known");
+  for (const std::string& part : {path_table(status, colour), path_counters(status.paths)}) {
+    if (!part.empty()) out += "\n" + part;
+  }
+  return out;
 }
 
 std::string render_drops(const SiteStatus& status, bool colour) {

@@ -85,7 +85,7 @@ struct Peer {
   std::chrono::milliseconds hold_up{1000};  // how long a peer that came back must answer before it is used
   std::optional<std::chrono::milliseconds> flap_damping{60'000};  // the half-life; nullopt: "off"
   std::optional<Mtu> mtu;                   // of inner packets, by hand
-  bool pmtu = true;                         // false: keep the computed or given MTU whatever the path says
+  bool pmtu = true;                         // false: keep the computed MTU whatever the path says; so does `mtu`
   bool enabled = true;
   SourceCheck source_check = SourceCheck::kCeiling;
   bool copy_dscp = false;                   // into outer headers; ECN always follows the inner packet
@@ -106,6 +106,7 @@ struct Tunnel {
   std::optional<IpAddress> remote;
   std::optional<Mtu> mtu;                   // of the device, by hand
   std::optional<bool> mss_clamp;            // default: see clamps_mss()
+  bool tell_too_big = false;                // gretap: answer with ICMP instead of fragmenting
   std::uint8_t ttl = 64;                    // of the delivery packet; 0: "inherit"
   gre::TosPolicy tos_policy = gre::TosPolicy::kPeer;
   std::uint8_t tos = 0;                     // with kFixed: the DS field, ECN 0
@@ -118,7 +119,8 @@ struct Tunnel {
 };
 
 struct Underlay {
-  Mtu mtu{1500};
+  Mtu mtu{1500};                            // the largest that is tried
+  std::chrono::milliseconds pmtu_raise{600'000};  // how often a path that takes less is tried again
   std::optional<std::uint32_t> mark;        // nullopt: a free one is chosen; 0: outer packets are not marked
   std::optional<std::uint32_t> table;       // nullopt: a free one is chosen
   std::string device;                       // empty: not bound

@@ -34,6 +34,7 @@ constexpr Rule<Underlay> kUnderlay[] = {
     {"device", [](const Underlay& a, const Underlay& b) { return a.device != b.device; }},
     {"vrf", [](const Underlay& a, const Underlay& b) { return a.vrf != b.vrf; }},
     {"mtu"},
+    {"pmtu_raise"},
 };
 constexpr Rule<Routing> kRouting[] = {
     {"zebra", [](const Routing& a, const Routing& b) { return a.zebra != b.zebra; }},

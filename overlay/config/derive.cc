@@ -33,12 +33,12 @@ pmtu::GreOptions gre_options(const Tunnel& tunnel) {
           .encap_limit = tunnel.encap_limit.has_value()};
 }
 
-DerivedPeer derive_peer(const Config& config, const Peer& peer, const FamilyOf& family_of) {
-  const auto inner = peer_inner_mtu(config, peer, family_of(peer));
+DerivedPeer derive_peer(const Config& config, const Peer& peer, const PathOf& path_of) {
+  const auto inner = peer_inner_mtu(config, peer, path_of(peer));
   return {peer.name, peer.enabled, link_local_of(peer.public_key), effective_keepalive(peer), inner, mss_limits(inner)};
 }
 
-DerivedTunnel derive_tunnel(const Config& config, const Tunnel& tunnel, const FamilyOf& family_of) {
+DerivedTunnel derive_tunnel(const Config& config, const Tunnel& tunnel, const PathOf& path_of) {
   DerivedTunnel out;
   out.name = tunnel.name;
   out.peer = tunnel.peer;
@@ -46,7 +46,7 @@ DerivedTunnel derive_tunnel(const Config& config, const Tunnel& tunnel, const Fa
   out.enabled = peer != nullptr && peer->enabled;
   if (peer == nullptr) return out;
   if (const auto delivery = delivery_of(config.site, *peer, tunnel)) out.delivery = *delivery;
-  const auto inner = peer_inner_mtu(config, *peer, family_of(*peer));
+  const auto inner = peer_inner_mtu(config, *peer, path_of(*peer));
   out.payload_mtu = tunnel_payload_mtu(tunnel, inner, out.delivery.family());
   out.device_mtu = tunnel_device_mtu(tunnel, inner, out.delivery.family());
   if (clamps_mss(tunnel)) out.mss = mss_limits(std::min(out.payload_mtu, out.device_mtu));
@@ -75,9 +75,14 @@ std::optional<Family> endpoint_family(const Peer& peer) {
   return all;
 }
 
-Mtu peer_inner_mtu(const Config& config, const Peer& peer, std::optional<Family> endpoint_family) {
+KnownPath path_as_written(const Peer& peer) { return {.family = endpoint_family(peer)}; }
+
+bool finds_path_mtu(const Peer& peer) { return peer.pmtu && !peer.mtu; }
+
+Mtu peer_inner_mtu(const Config& config, const Peer& peer, const KnownPath& path) {
   if (peer.mtu) return *peer.mtu;
-  return pmtu::max_inner(config.underlay.mtu, endpoint_family.value_or(Family::kV6));
+  if (path.inner && finds_path_mtu(peer)) return *path.inner;
+  return pmtu::max_inner(config.underlay.mtu, path.family.value_or(Family::kV6));
 }
 
 std::chrono::seconds effective_keepalive(const Peer& peer) {
@@ -132,16 +137,16 @@ Mtu tunnel_device_mtu(const Tunnel& tunnel, Mtu peer_inner, Family delivery) {
   return mtu::tunnel_mtus({&input, 1}, {&inner, 1}).front().mtu;
 }
 
-Derived derive(const Config& config, const FamilyOf& family_of) {
+Derived derive(const Config& config, const PathOf& path_of) {
   Derived out;
   out.link_local = link_local_of(config.site.public_key);
   std::vector<mtu::PeerMtu> enabled;
   for (const auto& peer : config.peers) {
-    out.peers.push_back(derive_peer(config, peer, family_of));
+    out.peers.push_back(derive_peer(config, peer, path_of));
     if (peer.enabled) enabled.push_back({PeerId{0}, out.peers.back().inner_mtu});
   }
   out.device_mtu = mtu::gateway_mtu(enabled, config.site.mtu, config.underlay.mtu);
-  for (const auto& tunnel : config.tunnels) out.tunnels.push_back(derive_tunnel(config, tunnel, family_of));
+  for (const auto& tunnel : config.tunnels) out.tunnels.push_back(derive_tunnel(config, tunnel, path_of));
   return out;
 }
 

@@ -25,9 +25,17 @@ inline constexpr Mtu kBridgeMtu{1500};
 // cleared. So it is none of the reserved identifiers of RFC 5453, and stays when a device is made anew.
 IpAddress link_local_of(const PublicKey& key);
 
-// The largest inner packet to the peer: `mtu` of the peer, else what WireGuard leaves of the underlay's MTU. It may be
+// The largest inner packet to the peer: `mtu` of the peer, else what was found, else what WireGuard leaves of the underlay's
+// MTU. It may be
 // less than 1280 on a small underlay: then larger packets are fragmented inside WireGuard.
-Mtu peer_inner_mtu(const Config& config, const Peer& peer, std::optional<Family> endpoint_family);
+struct KnownPath {
+  std::optional<Family> family = std::nullopt;  // of the endpoint in use
+  std::optional<Mtu> inner = std::nullopt;      // the largest inner packet that the engine found to pass
+};
+Mtu peer_inner_mtu(const Config& config, const Peer& peer, const KnownPath& path);
+
+// Whether the largest packet to the peer is searched for.
+bool finds_path_mtu(const Peer& peer);
 
 // The family of all endpoints where each is written as an address, and they are of one family; else nullopt.
 std::optional<Family> endpoint_family(const Peer& peer);
@@ -90,10 +98,11 @@ struct Derived {
   std::vector<DerivedTunnel> tunnels; // in the order of Config::tunnels
 };
 
-// The family of the underlay towards a peer as far as it is known by now.
-using FamilyOf = std::function<std::optional<Family>(const Peer&)>;
+// What is known by now of the way to a peer.
+using PathOf = std::function<KnownPath(const Peer&)>;
+KnownPath path_as_written(const Peer& peer);
 
-// `config` has passed check.h. Cheap: call it again when an endpoint's family changes.
-Derived derive(const Config& config, const FamilyOf& family_of = endpoint_family);
+// `config` has passed check.h. Cheap: call it again when a path changes.
+Derived derive(const Config& config, const PathOf& path_of = path_as_written);
 
 }  // namespace greywire::config

@@ -24,6 +24,7 @@ constexpr std::array<Choice<Family>, 2> kDeliveries{{{"ipv4", Family::kV4}, {"ip
 constexpr std::array<Choice<bool>, 2> kDscp{{{"copy", true}, {"zero", false}}};
 constexpr std::array<Choice<gre::DfPolicy>, 3> kDfPolicies{
     {{"clear", gre::DfPolicy::kClear}, {"set", gre::DfPolicy::kSet}, {"inherit", gre::DfPolicy::kInherit}}};
+constexpr std::array<Choice<bool>, 2> kTooBig{{{"icmp", true}, {"fragment", false}}};
 constexpr std::array<Choice<bool>, 2> kOnOff{{{"on", true}, {"off", false}}};
 
 void read_kind(Reading& r, const TomlNode& n, Tunnel& t) {
@@ -103,6 +104,14 @@ void read_flap_damping(Reading& r, const TomlNode& n, Peer& p) {
   p.flap_damping = *half_life;
 }
 
+void read_pmtu_raise(Reading& r, const TomlNode& n, Underlay& u) {
+  std::optional<std::chrono::milliseconds> raise;
+  r.text(n, parse_duration, raise);
+  if (!raise) return;
+  if (*raise < std::chrono::seconds(10) || *raise > std::chrono::hours(24)) return r.wrong_type(n);
+  u.pmtu_raise = *raise;
+}
+
 // clang-format off
 const std::array<Key<Site>, 10> kSite{{
   {{"name", "a name of 1 to 32 letters, digits, '-', '_' and '.'", "",
@@ -179,10 +188,11 @@ const std::array<Key<Peer>, 17> kPeer{{
     "A peer that dies three times within half this time or so is kept down until it has been quiet, for at most three "
     "times as long (RFC 2439: the half-life of the penalty for each loss).", kOptional},
    read_flap_damping},
-  {{"mtu", kMtuType, "computed from the underlay", "The largest inner packet to this peer, by hand.", kOptional},
+  {{"mtu", kMtuType, "what the path takes", "The largest inner packet to this peer, by hand.", kOptional},
    [](Reading& r, const TomlNode& n, Peer& p) { r.mtu(n, p.mtu); }},
   {{"pmtu", "\"on\" or \"off\"", "\"on\"",
-    "`\"off\"` pins the computed or given MTU. This version does not search for the path's MTU: both act alike.",
+    "`\"on\"` finds the path's MTU by probes to the peer's overlay address and follows it. `\"off\"` keeps what "
+    "`underlay.mtu` leaves, whatever the path says; so does `mtu`.",
     kOptional},
    [](Reading& r, const TomlNode& n, Peer& p) { r.choice<bool>(n, kOnOff, p.pmtu); }},
   {{"enabled", "true or false", "true", "`false` keeps the peer in the file and out of the daemon.", kOptional},
@@ -197,7 +207,7 @@ const std::array<Key<Peer>, 17> kPeer{{
    [](Reading& r, const TomlNode& n, Peer& p) { r.choice<bool>(n, kDscp, p.copy_dscp); }},
 }};
 
-const std::array<Key<Tunnel>, 18> kTunnel{{
+const std::array<Key<Tunnel>, 19> kTunnel{{
   {{"name", "an interface name of at most 15 characters", "", "The device.", kRequired},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_interface_name, t.name); }},
   {{"kind", "\"gre\" or \"gretap\"", "",
@@ -232,6 +242,11 @@ const std::array<Key<Tunnel>, 18> kTunnel{{
   {{"mss_clamp", "true or false", "true for gre, false for gretap",
     "Lower the MSS of TCP connections to what goes through in one piece.", kOptional},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.boolean(n, t.mss_clamp); }},
+  {{"too_big", "\"fragment\" or \"icmp\"", "\"fragment\"",
+    "What becomes of a frame with an IP packet that does not fit the peer and must not be fragmented: `\"icmp\"` sends it back "
+    "with a Packet Too Big from its destination's address, `\"fragment\"` fragments the delivery packet. Only for `\"gretap\"`.",
+    kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.choice<bool>(n, kTooBig, t.tell_too_big); }},
   {{"ttl", "a number from 1 to 255, or \"inherit\"", "64",
     "Time to live of the delivery packets; `\"inherit\"`: that of the packet inside, 64 where that is no IP.", kOptional},
    read_ttl},
@@ -258,9 +273,14 @@ const std::array<Key<Tunnel>, 18> kTunnel{{
    read_encap_limit},
 }};
 
-const std::array<Key<Underlay>, 5> kUnderlay{{
-  {{"mtu", kMtuType, "1500", "The MTU of the path between sites; all others follow from it.", kOptional},
+const std::array<Key<Underlay>, 6> kUnderlay{{
+  {{"mtu", kMtuType, "1500",
+    "The largest outer packet, which a path is taken to carry until probes say less. Set it where all paths carry more.",
+    kOptional},
    [](Reading& r, const TomlNode& n, Underlay& u) { r.mtu(n, u.mtu); }},
+  {{"pmtu_raise", "a time from 10s to 24h, such as \"10m\"", "\"10m\"",
+    "How often a path that takes less than `mtu` is tried with more (RFC 8899's PMTU_RAISE_TIMER).", kOptional},
+   read_pmtu_raise},
   {{"mark", "a number from 0 to 4294967295", "a free one",
     "The firewall mark of outer packets. A rule sends marked packets to `table`, so that a learned route never catches "
     "them. 0: no mark, and nothing keeps the underlay apart but `device` or `vrf`.", kOptional},

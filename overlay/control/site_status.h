@@ -85,8 +85,30 @@ struct MtuReport {
   std::optional<Mtu> mss_ipv4;  // TCP MSS that is clamped to; absent: not clamped
   std::optional<Mtu> mss_ipv6;
   std::string origin;  // computed | configured | measured
+  // Of a peer whose path is searched (kind peer):
+  std::string state;            // base | searching | complete | error | unprobeable; empty: not searched
+  std::optional<Mtu> probed;    // the largest outer packet that a probe was answered for
+  std::optional<Mtu> largest;   // the largest that is tried
+  std::string reason;           // why `path` is what it is
+  std::optional<std::chrono::seconds> changed_age;  // absent: never changed
+  std::uint64_t black_holes = 0;  // times that a size which had passed stopped to
 
   friend bool operator==(const MtuReport&, const MtuReport&) = default;
+};
+
+// What the search for path MTUs and keeping to them did.
+struct PathReport {
+  std::uint64_t probes = 0;              // pairs of packets
+  std::uint64_t reports = 0;             // ICMP too-big of routers about packets of ours
+  std::uint64_t reports_ignored = 0;     // ... that quoted none, or came too fast
+  std::uint64_t black_holes = 0;
+  std::uint64_t too_big_sent = 0;        // ICMP too-big to senders inside
+  std::uint64_t too_big_suppressed = 0;  // ... kept back by the rate limit
+  std::uint64_t fragmented = 0;          // packets
+  std::uint64_t fragments_sent = 0;
+  std::uint64_t mss_clamped = 0;         // SYNs
+
+  friend bool operator==(const PathReport&, const PathReport&) = default;
 };
 
 struct DropReport {
@@ -110,6 +132,7 @@ struct SiteStatus {
   std::vector<TunnelReport> tunnels;
   RoutingReport routing;
   std::vector<MtuReport> mtus;
+  PathReport paths;
   std::vector<DropReport> drops;    // only reasons that were counted
   std::vector<std::string> alerts;  // one line each: what needs a person
 

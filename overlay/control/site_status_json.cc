@@ -81,6 +81,25 @@ void describe(V& v, S& s) {
   v("mss_ipv4", s.mss_ipv4);
   v("mss_ipv6", s.mss_ipv6);
   v("origin", s.origin);
+  v("search", s.state);
+  v("probed", s.probed);
+  v("largest", s.largest);
+  v("reason", s.reason);
+  v("changed_age_seconds", s.changed_age);
+  v("black_holes", s.black_holes);
+}
+
+template <class V, Is<PathReport> S>
+void describe(V& v, S& s) {
+  v("probes", s.probes);
+  v("reports", s.reports);
+  v("reports_ignored", s.reports_ignored);
+  v("black_holes", s.black_holes);
+  v("too_big_sent", s.too_big_sent);
+  v("too_big_suppressed", s.too_big_suppressed);
+  v("fragmented", s.fragmented);
+  v("fragments_sent", s.fragments_sent);
+  v("mss_clamped", s.mss_clamped);
 }
 
 template <class V, Is<DropReport> S>
@@ -104,6 +123,7 @@ void describe(V& v, S& s) {
   v("tunnels", s.tunnels);
   v("routing", s.routing);
   v("mtus", s.mtus);
+  v("paths", s.paths);
   v("drops", s.drops);
   v("alerts", s.alerts);
 }

@@ -68,6 +68,12 @@ Result<void> RunningSite::start() {
   events.liveness = [this](PeerId id, bool alive) {
     boost::asio::post(io_, [this, id, alive] { peer_heard(id, alive); });
   };
+  events.path = [this](PeerId id) {
+    boost::asio::post(io_, [this, id] { path_changed(id); });
+  };
+  events.no_icmp = [this](const std::string& why) {
+    boost::asio::post(io_, [why] { spdlog::warn("{}; path MTUs are found by probes alone", why); });
+  };
   events.link_gone = [this](LinkId) {
     boost::asio::post(io_, [this] {
       alert("a device of ours was deleted by somebody: ending, so that a restart makes it again");
@@ -221,11 +227,7 @@ void RunningSite::refresh() {
 }
 
 void RunningSite::rederive() {
-  derived_ = config::derive(*config_, [this](const config::Peer& peer) -> std::optional<Family> {
-    const auto it = peers_.find(peer.name);
-    if (it != peers_.end() && it->second.underlay) return it->second.underlay;
-    return config::endpoint_family(peer);
-  });
+  derived_ = derive_now();
   for (const auto& [name, record] : peers_) {
     if (const auto* derived = derived_of(name)) engine_->set_peer_policy(record.id, policy_of(*record.config, *derived));
   }

@@ -28,6 +28,7 @@
 #include "overlay/daemon/wg_control.h"
 #include "overlay/links/link_monitor.h"
 #include "overlay/links/link_netlink.h"
+#include "overlay/mtu/mtu_damping.h"
 #include "router/engine/engine.h"
 #include "routing/adapter.h"
 #include "routing/zapi/client.h"
@@ -56,6 +57,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
     PeerId id;
     Reachability reachability;  // always usable where probes are off
     std::optional<Family> underlay;
+    std::optional<Mtu> inner;  // the largest packet that its path takes, where the engine searches for it
     std::unique_ptr<PeerEndpoints> endpoints;  // none: the peer calls
   };
   struct TunnelRecord {
@@ -102,8 +104,8 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::vector<Prefix> sources_of(const config::Peer& peer) const;
 
   // What the host should look like, and making it so.
-  links::DesiredLinks desired() const;
-  links::LinkSpec desired_gateway(links::DesiredLinks& all) const;
+  links::DesiredLinks desired();
+  links::LinkSpec desired_gateway(links::DesiredLinks& all);
   void reconcile();
   void reconcile_soon();
   void watch_links();
@@ -114,6 +116,16 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   void endpoints_changed(PeerRecord& peer, const std::vector<Endpoint>& candidates);
   void look_for(PeerRecord& peer, const wireguard::PeerStatus& status);
   void rederive();
+
+  // What the engine finds out about paths, and the MTUs that follow (running_site_mtu.cc).
+  std::optional<engine::PathOptions> path_options(const config::Peer& peer) const;
+  void path_changed(PeerId id);
+  void follow_paths();
+  config::Derived derive_now() const;
+  Mtu damped(const std::string& device, Mtu wanted);
+  void report_paths(control::SiteStatus& out);
+  void report_devices(control::SiteStatus& out) const;
+  control::MtuReport report_path(const PeerRecord& record, const engine::PathStatus& path) const;
   PeerRecord* record_of(PeerId id);
   const config::DerivedPeer* derived_of(const std::string& peer) const;
 
@@ -121,7 +133,6 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   control::SiteStatus status();
   control::PeerReport report(const wireguard::PeerStatus& peer) const;
   std::vector<control::TunnelReport> tunnel_reports();
-  std::vector<control::MtuReport> mtu_reports() const;
   control::RoutingReport routing_report() const;
   control::RoutesReport routes() const;
   control::ExplainReport explain(const IpAddress& address);
@@ -142,7 +153,10 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   boost::asio::steady_timer refresh_timer_{io_};
   boost::asio::steady_timer reconcile_timer_{io_};
   boost::asio::steady_timer hold_timer_{io_};
+  boost::asio::steady_timer mtu_timer_{io_};  // a device's MTU may rise then
   bool reconcile_pending_ = false;
+  bool paths_pending_ = false;
+  std::map<std::string, mtu::MtuDamping> damping_;  // by device
   bool made_links_ = false;
 
   std::unique_ptr<links::LinkNetlink> netlink_;

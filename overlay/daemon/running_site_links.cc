@@ -63,6 +63,7 @@ engine::PeerPolicy RunningSite::policy_of(const config::Peer& peer, const config
   policy.clamp_mss = true;
   policy.copy_dscp = peer.copy_dscp;
   policy.inner_mtu = derived.inner_mtu;
+  policy.path = path_options(peer);
   if (peer.liveness && !peer.overlay_addresses.empty()) {
     policy.liveness = LivenessConfig{peer.liveness->interval, peer.liveness->count};
   }
@@ -87,6 +88,7 @@ engine::TunnelOptions RunningSite::tunnel_options(const config::Tunnel& tunnel, 
   options.config.checksum = tunnel.checksum;
   options.config.encap_limit = tunnel.encap_limit;
   options.clamp_mss = config::clamps_mss(tunnel);
+  options.tell_too_big = tunnel.tell_too_big;
   options.sources = sources_of(*peer.config);
   for (const auto& address : tunnel.addresses) options.sources.push_back(address.network());
   options.sources.push_back(*Prefix::parse("fe80::/10"));
@@ -161,10 +163,10 @@ Result<void> RunningSite::open_tunnels() {
 
 // Next hops on the gateway are a peer each: an address pair over IPv4; over IPv6, where the kernel keeps a local address
 // only once a device, a host route. They stand while the peer answers.
-links::LinkSpec RunningSite::desired_gateway(links::DesiredLinks& all) const {
+links::LinkSpec RunningSite::desired_gateway(links::DesiredLinks& all) {
   links::LinkSpec gateway;
   gateway.name = config_->site.interface;
-  gateway.mtu = derived_.device_mtu;
+  gateway.mtu = damped(gateway.name, derived_.device_mtu);
   gateway.no_automatic_link_local = true;
   gateway.gso_max_size = engine::kGsoMaxSize;
   std::optional<IpAddress> own_v4, own_v6;
@@ -197,7 +199,7 @@ links::LinkSpec RunningSite::desired_gateway(links::DesiredLinks& all) const {
   return gateway;
 }
 
-links::DesiredLinks RunningSite::desired() const {
+links::DesiredLinks RunningSite::desired() {
   links::DesiredLinks all;
   all.links.push_back(desired_gateway(all));
   for (const auto& derived : derived_.tunnels) {
@@ -206,7 +208,7 @@ links::DesiredLinks RunningSite::desired() const {
     const config::Tunnel& tunnel = *it->second.config;
     links::LinkSpec link;
     link.name = derived.name;
-    link.mtu = derived.device_mtu;
+    link.mtu = damped(link.name, derived.device_mtu);
     link.carrier = peers_.at(tunnel.peer).reachability.usable();
     link.gso_max_size = engine::kGsoMaxSize;
     if (tunnel.kind == config::TunnelKind::kGre) {

@@ -88,7 +88,7 @@ void RunningSite::adopt(std::shared_ptr<const config::Config> fresh) {
                                  [&, &wanted = name](const config::Tunnel& tunnel) { return tunnel.name == wanted; });
     record.config = &*it;
   }
-  derived_ = config::derive(*config_);
+  derived_ = derive_now();
   wg_control_->set_config(config_);
 }
 

@@ -6,7 +6,6 @@
 
 #include "overlay/daemon/running_site.h"
 #include "router/engine/boot_clock.h"
-#include "router/pmtu/overhead.h"
 
 namespace greywire::daemon {
 namespace {
@@ -51,7 +50,7 @@ control::SiteStatus RunningSite::status() {
   }
   out.tunnels = tunnel_reports();
   out.routing = routing_report();
-  out.mtus = mtu_reports();
+  report_paths(out);
   for (std::size_t i = 0; i < kDropReasonCount; ++i) {
     const auto reason = static_cast<DropReason>(i);
     if (const auto packets = engine_->dropped(reason); packets != 0) {
@@ -125,56 +124,6 @@ std::vector<control::TunnelReport> RunningSite::tunnel_reports() {
       report.tx_bytes = t.tx_bytes;
     }
     out.push_back(std::move(report));
-  }
-  return out;
-}
-
-std::vector<control::MtuReport> RunningSite::mtu_reports() const {
-  std::vector<control::MtuReport> out;
-  const Mtu underlay = config_->underlay.mtu;
-  control::MtuReport under;
-  under.name = "underlay";
-  under.kind = "underlay";
-  under.mtu = underlay;
-  under.origin = "configured";
-  out.push_back(under);
-  control::MtuReport gateway;
-  gateway.name = config_->site.interface;
-  gateway.kind = "device";
-  gateway.mtu = derived_.device_mtu;
-  gateway.path = underlay;
-  gateway.overhead = underlay.bytes - std::min(underlay.bytes, derived_.device_mtu.bytes);
-  gateway.origin = config_->site.mtu ? "configured" : "computed";
-  out.push_back(gateway);
-  for (const auto& peer : derived_.peers) {
-    if (!peer.enabled) continue;
-    control::MtuReport report;
-    report.name = peer.name;
-    report.kind = "peer";
-    report.mtu = peer.inner_mtu;
-    report.path = underlay;
-    report.overhead = underlay.bytes - std::min(underlay.bytes, peer.inner_mtu.bytes);
-    report.mss_ipv4 = Mtu{peer.mss.v4};
-    report.mss_ipv6 = Mtu{peer.mss.v6};
-    const config::Peer* configured = config_->find_peer(peer.name);
-    report.origin = configured != nullptr && configured->mtu ? "configured" : "computed";
-    out.push_back(report);
-  }
-  for (const auto& tunnel : derived_.tunnels) {
-    const auto it = tunnels_.find(tunnel.name);
-    if (it == tunnels_.end()) continue;
-    control::MtuReport report;
-    report.name = tunnel.name;
-    report.kind = config::to_string(it->second.config->kind);
-    report.mtu = tunnel.device_mtu;
-    report.path = underlay;
-    report.overhead = underlay.bytes - std::min(underlay.bytes, tunnel.payload_mtu.bytes);
-    if (tunnel.mss) {
-      report.mss_ipv4 = Mtu{tunnel.mss->v4};
-      report.mss_ipv6 = Mtu{tunnel.mss->v6};
-    }
-    report.origin = it->second.config->mtu ? "configured" : "computed";
-    out.push_back(report);
   }
   return out;
 }

@@ -103,6 +103,12 @@ RouteTarget Engine::lookup(const IpAddress& address) {
 std::vector<TunnelTraffic> Engine::tunnel_traffic() {
   return protocol_->call([](Protocol& p) { return p.tunnel_traffic(); });
 }
+std::vector<PathStatus> Engine::paths() {
+  return protocol_->call([](Protocol& p) { return p.paths(); });
+}
+PathTotals Engine::path_totals() {
+  return protocol_->call([](Protocol& p) { return p.path_totals(); });
+}
 std::uint64_t Engine::dropped(DropReason reason) {
   return protocol_->call([&](Protocol& p) { return p.dropped(reason); });
 }

@@ -6,6 +6,7 @@
 // thread (the control thread does) and returns once the protocol thread has done it.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,7 +21,9 @@
 #include "router/engine/tun_device.h"
 #include "router/engine/udp_socket.h"
 #include "router/forwarder/liveness.h"
+#include "router/forwarder/path_counters.h"
 #include "router/forwarder/tables.h"
+#include "router/pmtu/path_search.h"
 #include "router/wireguard/device_status.h"
 #include "router/wireguard/timestamp.h"
 
@@ -36,6 +39,13 @@ struct EngineOptions {
   std::optional<wireguard::Timestamp> kept_timestamp;  // EngineEvents::keep_timestamp of an earlier run
 };
 
+// How the largest packet to a peer is found.
+struct PathOptions {
+  Mtu max;  // the largest underlay packet that is tried
+  Duration raise_after = std::chrono::minutes(10);
+  friend bool operator==(const PathOptions&, const PathOptions&) = default;
+};
+
 // What the site says about a peer beyond WireGuard's own settings.
 struct PeerPolicy {
   bool strict = true;                     // WireGuard's source check; else `sources`
@@ -43,7 +53,8 @@ struct PeerPolicy {
   std::vector<IpAddress> overlay;         // always this peer's, and nobody else's
   bool clamp_mss = false;
   bool copy_dscp = false;                 // into outer headers, and those of GRE delivery; else their DSCP is 0
-  Mtu inner_mtu{1420};
+  Mtu inner_mtu{1420};                    // where `path` is none
+  std::optional<PathOptions> path;        // path MTU discovery, by probes between the overlay addresses
   std::optional<LivenessConfig> liveness;  // probes to the first overlay address
 };
 
@@ -51,6 +62,7 @@ struct TunnelOptions {
   gre::TunnelConfig config;
   PeerId peer;
   bool clamp_mss = false;
+  bool tell_too_big = false;  // GRETAP only; see TunnelEntry
   bool check_sources = true;
   std::vector<Prefix> sources;  // beyond the peer's: the link's own subnets
 };
@@ -67,9 +79,31 @@ struct TunnelTraffic {
   std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
 };
 
+struct PathStatus {
+  PeerId peer;
+  Mtu inner;                       // the largest packet inside the tunnel, as the workers keep it
+  std::optional<Family> underlay;  // of the endpoint in use; none: there is none
+  struct Search {
+    pmtu::PathState state;
+    pmtu::PathReason reason;
+    Mtu max, plpmtu, probed;  // underlay packets; probed 0: none was answered
+    std::optional<TimePoint> changed_at;
+    std::uint64_t black_holes = 0;
+  };
+  std::optional<Search> search;  // none: the MTU is fixed
+};
+struct PathTotals {
+  std::uint64_t probes = 0;           // attempts, of two packets each
+  std::uint64_t reports = 0;          // of routers, that quoted a packet of ours
+  std::uint64_t reports_ignored = 0;  // that did not, or came too fast
+  std::array<std::uint64_t, kPathEventCount> events{};  // by PathEvent
+};
+
 // Called on an engine thread: hand over and return at once.
 struct EngineEvents {
   std::function<void(PeerId, bool alive)> liveness;
+  std::function<void(PeerId)> path;  // paths() has something new about this peer
+  std::function<void(const std::string& why)> no_icmp;  // routers' reports cannot be heard; probing does without
   std::function<void(LinkId)> link_gone;
   // To be kept for the next run: no initiation carries a greater stamp before the next call.
   std::function<void(const wireguard::Timestamp&)> keep_timestamp;
@@ -133,6 +167,8 @@ class Engine final : public wireguard::DeviceControl {
 
   std::vector<TunnelTraffic> tunnel_traffic();
   std::uint64_t dropped(DropReason reason);
+  std::vector<PathStatus> paths();
+  PathTotals path_totals();
 
  private:
   class Protocol;

@@ -31,6 +31,7 @@ Engine::Protocol::Protocol(const EngineOptions& options, EngineEvents events)
       device_(published_.domain, random_, *aead_, *this) {
   if (options.kept_timestamp) device_.timestamps().start_beyond(*options.kept_timestamp);
   if (events_.keep_timestamp) device_.timestamps().set_keep(events_.keep_timestamp);
+  device_.on_session([this](PeerId id) { path_heard(id, boot_now()); });
   published_.routes = &routes_.root();
   published_.index = &device_.index_table();
   published_.probe_nonce = random_nonce(random_);
@@ -64,6 +65,7 @@ void Engine::Protocol::run() {
     const auto at = now();
     device_.advance(at);
     advance_liveness(at);
+    advance_paths(at);
     wait();
   }
 }
@@ -71,6 +73,7 @@ void Engine::Protocol::run() {
 void Engine::Protocol::wait() {
   TimePoint deadline = device_.next_deadline();
   if (!probes_.empty()) deadline = std::min(deadline, probes_.begin()->first);
+  if (!path_deadlines_.empty()) deadline = std::min(deadline, path_deadlines_.begin()->first);
   const TimePoint at = boot_now();
   if (published_.domain.reclaim() != 0) deadline = std::min(deadline, at + kReclaimInterval);
   timespec timeout{};
@@ -79,8 +82,10 @@ void Engine::Protocol::wait() {
     timeout.tv_sec = left / 1'000'000'000;
     timeout.tv_nsec = left % 1'000'000'000;
   }
-  pollfd event{published_.inbox.fd(), POLLIN, 0};
-  ::ppoll(&event, 1, deadline == kNever ? nullptr : &timeout, nullptr);
+  pollfd events[3] = {{published_.inbox.fd(), POLLIN, 0}, {-1, POLLIN, 0}, {-1, POLLIN, 0}};
+  for (std::size_t i = 0; i < icmp_.size(); ++i) events[i + 1].fd = icmp_[i].fd();
+  if (::ppoll(events, 3, deadline == kNever ? nullptr : &timeout, nullptr) <= 0) return;
+  if (events[1].revents != 0 || events[2].revents != 0) read_icmp(boot_now());
 }
 
 void Engine::Protocol::take_in() {
@@ -91,7 +96,7 @@ void Engine::Protocol::take_in() {
   inbox_.unknown_sessions.clear();
   published_.inbox.take(inbox_);
   for (auto& call : inbox_.calls) call();
-  for (const PeerId id : inbox_.attention) device_.attend(id, now());
+  for (const PeerId id : inbox_.attention) path_attention(id, device_.attend(id, now()), boot_now());
   for (const ProbeReply& reply : inbox_.probe_replies) probe_answered(reply, boot_now());
   for (const Endpoint& from : inbox_.unknown_sessions) device_.unknown_session_used(from, now());
   for (const HandshakeDatagram& message : inbox_.handshakes) {
@@ -107,7 +112,8 @@ void Engine::Protocol::send(const wireguard::Route& route, std::span<const std::
                         route.has_local,  datagram.data(), static_cast<std::uint32_t>(datagram.size()),
                         0,                ds_field};
   const SendResult result = socket->send({&train, 1});
-  if (result.error != 0) device_.drops().count(DropReason::kSocketError);
+  send_error_ = result.error;
+  if (result.error != 0 && result.error != EMSGSIZE) device_.drops().count(DropReason::kSocketError);
   if (result.clear_source) device_.forget_source(route.local);
 }
 
@@ -201,6 +207,7 @@ void Engine::Protocol::drop_peer(PeerId id) {
   book_.flush();
   if (const auto it = peers_.find(id); it != peers_.end()) {
     probes_.erase({it->second.probe_at, id});
+    if (it->second.path) path_deadlines_.erase({it->second.path->at, id});
     for (const IpAddress& address : it->second.policy.overlay) disown(address, id);
     tables_.peers[id.value] = nullptr;
     peers_.erase(it);
@@ -240,6 +247,7 @@ Result<void> Engine::Protocol::listen(std::uint16_t port) {
     workers_[i]->set_sockets(std::move(v4), std::move(v6));
   }
   port_ = sockets->port;
+  open_icmp();
   publish();
   return {};
 }
@@ -250,6 +258,7 @@ void Engine::Protocol::suspend() {
   device_.stop();
   send_v4_.reset();
   send_v6_.reset();
+  icmp_.clear();
   workers_.front()->set_handshake_sockets({});
   for (auto& worker : workers_) worker->set_sockets({}, {});
 }

@@ -15,8 +15,10 @@
 
 #include "router/crypto/system_random.h"
 #include "router/engine/engine.h"
+#include "router/engine/icmp_socket.h"
 #include "router/engine/published.h"
 #include "router/engine/worker.h"
+#include "router/pmtu/icmp_report.h"
 #include "router/wireguard/device.h"
 
 namespace greywire::engine {
@@ -79,12 +81,24 @@ class Engine::Protocol final : private wireguard::Outbox {
   RouteTarget lookup(const IpAddress& address) const;
   std::vector<TunnelTraffic> tunnel_traffic() const;
   std::uint64_t dropped(DropReason reason);
+  std::vector<PathStatus> paths() const;
+  PathTotals path_totals() const;
 
  private:
+  struct PeerPath {
+    PeerPath(const PathOptions& with, const pmtu::PathSearch& fresh, const Endpoint& at_remote)
+        : options(with), search(fresh), remote(at_remote) {}
+    PathOptions options;
+    pmtu::PathSearch search;
+    Endpoint remote;       // to which the search belongs; port 0: none yet
+    TimePoint at = kNever;  // as it stands in path_deadlines_
+    std::optional<pmtu::PathState> told;
+  };
   struct PeerState {
     PeerPolicy policy;
     std::optional<Liveness> liveness;
     TimePoint probe_at = kNever;
+    std::optional<PeerPath> path;  // none: the MTU is fixed
     std::shared_ptr<PeerReassembly> reassembly;
   };
   struct LinkState {
@@ -109,6 +123,25 @@ class Engine::Protocol final : private wireguard::Outbox {
                                                    const SegmentEntry* old) const;
   void attach(LinkId link, const std::shared_ptr<TunDevice>& device);  // to the workers
   void forget_macs_of(PeerId id);
+  // Our address and the peer's that probes go between; nothing where there are none.
+  std::optional<std::pair<IpAddress, IpAddress>> probe_ends(const PeerState& state) const;
+  std::size_t write_probe(const PeerState& state, std::uint64_t sequence, TimePoint now, std::span<std::uint8_t> out) const;
+
+  // protocol_path.cc
+  void configure_path(PeerId id, PeerState& state);
+  void schedule_path(PeerId id, PeerState& state, TimePoint not_before);
+  void advance_paths(wireguard::Now now);
+  void advance_path(wireguard::Peer& peer, PeerState& state, wireguard::Now now);
+  void send_path_probe(wireguard::Peer& peer, const PeerState& state, std::uint32_t id, std::size_t padded,
+                       wireguard::Now now);
+  bool path_probe_answered(const ProbeReply& reply, TimePoint now);
+  void path_heard(PeerId id, TimePoint now);
+  void path_attention(PeerId id, std::uint32_t wanted, TimePoint now);
+  void follow_endpoint(PeerId id, PeerState& state, TimePoint now);
+  void apply_path(PeerId id, PeerState& state);
+  void open_icmp();
+  void read_icmp(TimePoint now);
+  bool take_report(const pmtu::TooBigReport& report, TimePoint now);
   void drop_peer(PeerId id);
   void rebuild_entry(PeerId id);
   void disown(const IpAddress& address, PeerId owner);
@@ -133,6 +166,12 @@ class Engine::Protocol final : private wireguard::Outbox {
   std::optional<UdpSocket> send_v4_, send_v6_;
   std::map<PeerId, PeerState> peers_;
   std::set<std::pair<TimePoint, PeerId>> probes_;
+  std::set<std::pair<TimePoint, PeerId>> path_deadlines_;
+  std::vector<IcmpSocket> icmp_;
+  PathTotals path_totals_;  // without the workers' part
+  TimePoint reports_window_{};
+  unsigned reports_read_ = 0;
+  int send_error_ = 0;  // of the last datagram that the protocol thread sent
   std::map<LinkId, LinkState> links_;
   std::uint32_t next_link_ = 1;
   std::vector<IpAddress> own_overlay_;

@@ -15,6 +15,7 @@ constexpr PeerId kOurselves{0xffffffff};  // owner of our own overlay addresses:
 std::shared_ptr<TunnelEntry> Engine::Protocol::make_tunnel(LinkId link, const TunnelOptions& options) const {
   auto entry = std::make_shared<TunnelEntry>(TunnelId{link.value}, link, options.peer, options.config);
   entry->clamp_mss = options.clamp_mss;
+  entry->tell_too_big = options.tell_too_big;
   entry->check_sources = options.check_sources;
   std::vector<Prefix> sources = options.sources;
   if (const auto peer = peers_.find(options.peer); peer != peers_.end()) {
@@ -82,7 +83,6 @@ void Engine::Protocol::set_peer_policy(PeerId id, PeerPolicy policy) {
   wireguard::Peer* peer = device_.find(id);
   if (peer == nullptr) return;
   PeerState& state = peers_[id];
-  peer->shared->inner_mtu.store(policy.inner_mtu.bytes, std::memory_order_relaxed);
   probes_.erase({state.probe_at, id});
   state.probe_at = kNever;
   if (policy.liveness && !policy.overlay.empty()) {
@@ -98,6 +98,7 @@ void Engine::Protocol::set_peer_policy(PeerId id, PeerPolicy policy) {
     const PeerId* owner = tables_.overlay_owners.find(address);
     if (owner == nullptr || *owner != kOurselves) tables_.overlay_owners[address] = id;
   }
+  configure_path(id, state);
   rebuild_entry(id);
   publish();
 }
@@ -182,22 +183,33 @@ void Engine::Protocol::advance_liveness(wireguard::Now at) {
   }
 }
 
-void Engine::Protocol::send_probe(wireguard::Peer& peer, PeerState& state, std::uint64_t sequence, wireguard::Now at) {
-  const auto payload = encode_probe({published_.probe_nonce, sequence, at.boot});
+std::optional<std::pair<IpAddress, IpAddress>> Engine::Protocol::probe_ends(const PeerState& state) const {
   for (const IpAddress& remote : state.policy.overlay) {
     const auto own = std::find_if(own_overlay_.begin(), own_overlay_.end(),
                                   [&](const IpAddress& a) { return a.family() == remote.family(); });
-    if (own == own_overlay_.end() || remote.is_link_local()) continue;
-    std::uint8_t packet[128];
-    const std::size_t size =
-        write_echo_request(packet, *own, remote, static_cast<std::uint16_t>(published_.probe_nonce),
-                           static_cast<std::uint16_t>(sequence), payload);
-    if (size != 0) device_.send_packet(peer, {packet, size}, 0, at);
-    return;
+    if (own != own_overlay_.end() && !remote.is_link_local()) return std::pair(*own, remote);
   }
+  return std::nullopt;
+}
+
+std::size_t Engine::Protocol::write_probe(const PeerState& state, std::uint64_t sequence, TimePoint at,
+                                          std::span<std::uint8_t> out) const {
+  const auto ends = probe_ends(state);
+  if (!ends) return 0;
+  const auto payload = encode_probe({published_.probe_nonce, sequence, at});
+  return write_echo_request(out, ends->first, ends->second, static_cast<std::uint16_t>(published_.probe_nonce),
+                            static_cast<std::uint16_t>(sequence), payload);
+}
+
+void Engine::Protocol::send_probe(wireguard::Peer& peer, PeerState& state, std::uint64_t sequence, wireguard::Now at) {
+  std::uint8_t packet[128];
+  const std::size_t size = write_probe(state, sequence, at.boot, packet);
+  if (size != 0) device_.send_packet(peer, {packet, size}, 0, at);
 }
 
 void Engine::Protocol::probe_answered(const ProbeReply& reply, TimePoint at) {
+  if (path_probe_answered(reply, at)) return;
+  path_heard(reply.peer, at);
   const auto it = peers_.find(reply.peer);
   if (it == peers_.end() || !it->second.liveness) return;
   if (it->second.liveness->answered(reply.sequence, reply.sent, at) && events_.liveness) {

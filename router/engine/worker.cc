@@ -309,6 +309,7 @@ void Worker::send_family(UdpSocket* socket, std::span<const SendTrain> trains,
     const TrainOutcome& outcome = result.outcomes[i];
     if (outcome.clear_source) peers[i]->clear_source();
     if (outcome.error == 0) continue;
+    if (outcome.error == EMSGSIZE && peers[i]->request(wireguard::Attention::kLargeSent)) attention(peers[i]->id);
     const std::uint32_t segment = trains[i].segment_size == 0 ? trains[i].size : trains[i].segment_size;
     drops_.count(DropReason::kSocketError, (trains[i].size - outcome.sent_bytes + segment - 1) / segment);
   }

@@ -48,6 +48,7 @@ class Worker final : private ForwarderSink {
   Result<void> set_mark(std::uint32_t fwmark);
 
   const DropCounters& drops() const { return drops_; }
+  const PathCounters& path_counters() const { return outbound_.path_counters(); }
 
  private:
   static constexpr unsigned kReceiveRounds = 4;  // batches before the other side gets its turn

@@ -122,7 +122,9 @@ void Inbound::commit(wireguard::Session& session, std::size_t first, std::size_t
 
   wireguard::PeerData& shared = session.peer;
   shared.rx_bytes.fetch_add(bytes, std::memory_order_relaxed);
-  shared.roam(froms_[pending_[newest].from]);
+  if (shared.roam(froms_[pending_[newest].from]) && shared.request(wireguard::Attention::kRoamed)) {
+    sink_.attention(shared.id);
+  }
   if (has_data) {
     shared.data_received(now_);
   } else {
@@ -161,7 +163,7 @@ void Inbound::deliver(const PeerEntry& peer, std::span<std::uint8_t> packet, std
   if ((info.protocol == kProtocolIcmp || info.protocol == kProtocolIcmpV6) && take_probe(peer, packet, info)) return;
   if (peer.clamp_mss && info.protocol == kProtocolTcp) {
     const Mtu mtu{peer.shared->inner_mtu.load(std::memory_order_relaxed)};
-    clamp_tcp_mss(packet, pmtu::tcp_mss(mtu, info.family));
+    clamp(packet, mtu, info.family);
   }
   hand_to_link(kPlainLink, Layer::kL3, packet);
 }
@@ -187,6 +189,10 @@ bool Inbound::source_allowed(const PeerEntry& peer, const std::uint8_t* source, 
   passed_family_ = family;
   std::memcpy(passed_source_.data(), source, size);
   return true;
+}
+
+void Inbound::clamp(std::span<std::uint8_t> packet, Mtu mtu, Family family) {
+  if (clamp_tcp_mss(packet, pmtu::tcp_mss(mtu, family))) outbound_.path_counters().count(PathEvent::kMssClamped);
 }
 
 bool Inbound::take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info) {

@@ -60,6 +60,7 @@ class Inbound {
   bool take_gre_options(const TunnelEntry& tunnel, const gre::Header& header);
   void deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, const gre::Decapsulated& gre);
   void deliver_to_segment(const TunnelEntry& tunnel, std::span<std::uint8_t> frame);
+  void clamp(std::span<std::uint8_t> packet, Mtu mtu, Family family);
   bool take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info);
   std::span<std::uint8_t> reassemble(const PeerEntry& peer, std::span<std::uint8_t> fragment);
   void hand_to_link(LinkId link, Layer layer, std::span<std::uint8_t> packet);

@@ -83,7 +83,7 @@ void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, 
     if (parse_ip(packet, info) && info.protocol == kProtocolTcp) {
       const Mtu inner{peer.shared->inner_mtu.load(std::memory_order_relaxed)};
       const auto overhead = static_cast<std::uint32_t>(tunnel.encapsulation.header_size() + l3);
-      clamp_tcp_mss(packet, pmtu::tcp_mss(pmtu::less(inner, overhead), info.family));
+      clamp(packet, pmtu::less(inner, overhead), info.family);
     }
   }
   tunnel.traffic.rx_packets.fetch_add(1, std::memory_order_relaxed);

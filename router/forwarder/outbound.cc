@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "router/forwarder/outbound_target.h"
 #include "router/packet/checksum.h"
@@ -16,6 +17,7 @@ namespace greywire {
 namespace {
 
 constexpr std::size_t kTrainAlignment = 64;
+constexpr std::uint32_t kOddStep = 0x9e3779b1;  // spreads identifications: they should not be guessed (RFC 7739)
 
 // A WireGuard message from our port to the endpoint of a peer: our own datagram, which the host's routes sent back into
 // the tunnel. Of any peer: where two endpoints lie in each other's allowed-IPs, a datagram would go to and fro and grow.
@@ -53,6 +55,7 @@ Outbound::Outbound(Aead& aead, ForwarderSink& sink, DropCounters& drops)
     : aead_(aead),
       sink_(sink),
       drops_(drops),
+      next_fragment_id_(static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(this) >> 4) * kOddStep),
       arena_(std::make_unique<std::uint8_t[]>(kArena)),
       scratch_(std::make_unique<std::uint8_t[]>(kScratch)) {
   trains_.reserve(kMaxTrains);
@@ -106,7 +109,7 @@ bool Outbound::find_target(const ForwardingTables& tables, const AllowedIpsRoot&
   const std::size_t encapsulation = target.tunnel == nullptr ? 0 : target.encapsulation->header_size();
   target.payload_mtu = pmtu::less(Mtu{target.inner_mtu}, static_cast<std::uint32_t>(encapsulation));
   if (ethernet) {
-    target.packet = {};
+    target.ethernet = std::exchange(target.packet, {});
     return true;
   }
   if (target.tunnel == nullptr) target.ds_field = outer_ds_field(target.info.ds_field, target.peer->copy_dscp);
@@ -135,8 +138,10 @@ void Outbound::clamp_mss(const Target& target, const VirtioNetHeader& header, st
   IpPacketInfo info;
   if (!parse_ip(packet, info) || !is_syn(packet, info)) return;
   const Mtu mtu = pmtu::less(target.payload_mtu, static_cast<std::uint32_t>(offset));
-  clamp_tcp_mss(packet, pmtu::tcp_mss(mtu, info.family),
-                (header.flags & kNeedsCsum) != 0 ? TcpChecksum::kPartial : TcpChecksum::kComplete);
+  if (clamp_tcp_mss(packet, pmtu::tcp_mss(mtu, info.family),
+                    (header.flags & kNeedsCsum) != 0 ? TcpChecksum::kPartial : TcpChecksum::kComplete)) {
+    path_counters_.count(PathEvent::kMssClamped);
+  }
 }
 
 void Outbound::single(Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame, TimePoint now) {
@@ -159,6 +164,10 @@ void Outbound::split(Target& target, const VirtioNetHeader& header, std::span<st
   if (!plan_gso(header, frame, target.packet.empty() ? pmtu::kEthernetHeader : 0, plan)) {
     return drops_.count(DropReason::kBadOffload);
   }
+  if (too_big(target, plan.segment_size(0))) {
+    if (plan.segments > 1) drops_.count(DropReason::kTooBig, plan.segments - 1);
+    return refuse(target, DropReason::kTooBig);
+  }
   count_sent(target.tunnel, plan.segments, plan.header_size * plan.segments + plan.total_payload);
   std::uint32_t id = claim_numbers(target, plan.segments);
   for (std::size_t i = 0; i < plan.segments; ++i) {
@@ -179,20 +188,15 @@ std::uint32_t Outbound::claim_numbers(Target& target, std::size_t packets) {
 // A payload packet, with the delivery header in front of it where the link is a tunnel.
 template <class Writer>
 void Outbound::emit_payload(Target& target, std::size_t payload, std::uint32_t id, TimePoint now, Writer&& write) {
+  if (too_big(target, payload)) return refuse(target, DropReason::kTooBig);
   if (target.tunnel == nullptr) {
-    if (payload > target.inner_mtu) return emit_fragments(target, payload, id, now, write);
-    return emit(target, payload, now, write);
+    if (payload <= target.inner_mtu) return emit(target, payload, now, write);
+    return emit_fragments(target, payload, next_fragment_id_ += kOddStep, now, write);
   }
   const gre::Encapsulation& encapsulation = *target.encapsulation;
   target.delivery.ipv4_id = static_cast<std::uint16_t>(id);
   target.delivery.sequence = gre::SequenceOut::at(target.next_sequence++);
   if (payload > encapsulation.max_payload()) return drops_.count(DropReason::kTooBig);
-  // A routed link tells the sender; a bridged one must carry what the bridge does.
-  const bool ethernet = target.tunnel->config.ethernet;
-  if (payload > target.payload_mtu.bytes &&
-      (target.delivery_df || (!ethernet && target.info.dont_fragment && target.payload_mtu >= pmtu::kMinIpv6Mtu))) {
-    return refuse(target, DropReason::kTooBig);
-  }
   const std::size_t header = encapsulation.header_size();
   const auto delivery = [&](std::uint8_t* out) {
     encapsulation.write(out, payload, target.gre_protocol, target.delivery);
@@ -208,9 +212,11 @@ void Outbound::emit_fragments(Target& target, std::size_t size, std::uint32_t id
   write(scratch_.get());
   const std::span<const std::uint8_t> packet{scratch_.get(), size};
   FragmentPlan plan;
-  const auto dont_fragment = target.tunnel == nullptr ? DontFragment::kHonour : DontFragment::kIgnore;
-  if (target.tunnel == nullptr && target.info.family == Family::kV6) return refuse(target, DropReason::kTooBig);
-  if (!plan_fragments(packet, Mtu{target.inner_mtu}, plan, dont_fragment, id)) return refuse(target, DropReason::kTooBig);
+  if (!plan_fragments(packet, Mtu{target.inner_mtu}, plan, DontFragment::kIgnore, id)) {
+    return refuse(target, DropReason::kTooBig);
+  }
+  path_counters_.count(PathEvent::kFragmented);
+  path_counters_.count(PathEvent::kFragmentsSent, plan.count);
   if (target.session == nullptr) {
     // Staging uses the scratch area too, so fragments of it go through a copy of their own.
     for (std::size_t i = 0; i < plan.count; ++i) {
@@ -316,41 +322,11 @@ void Outbound::seal(const Train& train, TimePoint now) {
   aead_.seal(session.send_key(), jobs_);
   peer.tx_bytes.fetch_add(train.size, std::memory_order_relaxed);
   peer.data_sent(now);
+  if (train.segment_size > pmtu::kLargeDatagram && peer.watch_large.load(std::memory_order_relaxed) &&
+      peer.watch_large.exchange(false, std::memory_order_relaxed) && peer.request(wireguard::Attention::kLargeSent)) {
+    sink_.attention(peer.id);
+  }
   sealed_.push_back({&peer, arena_.get() + train.offset, train.size, train.segment_size, train.count, train.ds_field});
-}
-
-bool Outbound::may_send_icmp(TimePoint now) {
-  if (now - icmp_window_ >= std::chrono::seconds(1)) {
-    icmp_window_ = now;
-    icmp_sent_ = 0;
-  }
-  return icmp_sent_++ < kIcmpPerSecond;
-}
-
-// Drops the packet and tells its sender, where that is allowed: the address is the peer's or, where there is none, the
-// one that could not be reached; our own would be dropped as martian.
-void Outbound::refuse(const Target& target, DropReason reason) {
-  drops_.count(reason);
-  if (target.packet.empty() || !may_send_icmp(target.now)) return;
-  IpAddress from = destination(target.packet, target.info);
-  if (target.peer != nullptr && target.tunnel == nullptr) {
-    const auto& overlay = target.info.family == Family::kV4 ? target.peer->overlay_v4 : target.peer->overlay_v6;
-    if (overlay) from = *overlay;
-  }
-  std::uint8_t answer[1280];
-  std::size_t size = 0;
-  if (reason == DropReason::kTooBig) {
-    size = write_packet_too_big(answer, from, target.packet, target.payload_mtu);
-  } else {
-    const auto code = reason == DropReason::kRouteRefused ? Unreachable::kAdmin : Unreachable::kNoRoute;
-    size = write_unreachable(answer, code, from, target.packet);
-  }
-  if (size != 0) tell(target.link, {answer, size});
-}
-
-void Outbound::tell(LinkId link, std::span<std::uint8_t> packet) {
-  const iovec part{packet.data(), packet.size()};
-  if (!sink_.write(link, MergedFrame{{}, &part, 1, packet.size(), 1})) drops_.count(DropReason::kDeviceFull);
 }
 
 }  // namespace greywire

@@ -13,6 +13,7 @@
 #include "router/allowed_ips/allowed_ips_table.h"
 #include "router/base/drop_reason.h"
 #include "router/crypto/aead.h"
+#include "router/forwarder/path_counters.h"
 #include "router/forwarder/sink.h"
 #include "router/forwarder/tables.h"
 #include "router/packet/gso_split.h"
@@ -40,6 +41,9 @@ class Outbound {
   void flush(TimePoint now);
   // True when a further super-frame should wait for a flush.
   bool nearly_full() const { return used_ > kFlushAbove; }
+
+  PathCounters& path_counters() { return path_counters_; }
+  const PathCounters& path_counters() const { return path_counters_; }
 
  private:
   struct Target;
@@ -82,14 +86,21 @@ class Outbound {
   std::uint32_t claim_numbers(Target& target, std::size_t packets);
   void stage(Target& target, std::span<const std::uint8_t> packet, TimePoint now);
   std::uint8_t* slot(Target& target, std::size_t padded, TimePoint now);
+  // Whether a payload packet of this size must be sent back to its sender instead of being fragmented.
+  bool too_big(const Target& target, std::size_t payload) const;
+  bool bridged_too_big(const Target& target, std::size_t payload) const;
   void refuse(const Target& target, DropReason reason);  // with an ICMP error to the sender
-  void tell(LinkId link, std::span<std::uint8_t> packet);  // a packet of our own to the host
+  std::size_t write_refusal(const Target& target, DropReason reason, std::span<std::uint8_t> out) const;
+  std::size_t write_bridged_too_big(const Target& target, std::span<std::uint8_t> out) const;
+  bool tell(LinkId link, std::span<std::uint8_t> packet);  // a packet of our own to the host
   void seal(const Train& train, TimePoint now);
   bool may_send_icmp(TimePoint now);
 
   Aead& aead_;
   ForwarderSink& sink_;
   DropCounters& drops_;
+  PathCounters path_counters_;
+  std::uint32_t next_fragment_id_;  // of IPv6 packets on links below 1280 bytes
   std::unique_ptr<std::uint8_t[]> arena_;
   std::unique_ptr<std::uint8_t[]> scratch_;
   std::size_t used_ = 0;

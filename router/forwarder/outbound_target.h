@@ -11,6 +11,7 @@ namespace greywire {
 struct Outbound::Target {
   LinkId link;
   std::span<std::uint8_t> packet;  // the frame from its IP header on; empty on a TAP
+  std::span<const std::uint8_t> ethernet;  // the whole frame on a TAP
   IpPacketInfo info;
   const PeerEntry* peer = nullptr;
   const TunnelEntry* tunnel = nullptr;

@@ -54,6 +54,7 @@ struct TunnelEntry {
   const gre::Encapsulation limited;  // for packets that bring a Tunnel Encapsulation Limit
   gre::SegmentPort segment_port = 0;  // not 0: a peer of the L2 segment that the link is
   bool clamp_mss = false;
+  bool tell_too_big = false;  // GRETAP: what must not be fragmented and does not fit is sent back, not fragmented inside
   // Sources that may come out of an L3 tunnel: the peer's ceiling and the link's own subnets. Not for GRETAP.
   bool check_sources = true;
   PrefixSet sources;

@@ -29,6 +29,9 @@ inline constexpr Mtu kMinIpv6Mtu{1280};  // RFC 8200 §5; below it the kernel ta
 inline constexpr Mtu kMinIpv4Mtu{68};    // RFC 791 §3.2
 inline constexpr Mtu kMaxMtu{65535};
 
+// The UDP payload of a datagram that every path takes (RFC 1122 §3.3.2). For those beyond it the path's MTU matters.
+inline constexpr std::uint32_t kLargeDatagram = 576 - 20 - 8;
+
 constexpr std::uint32_t ip_header(Family family) {
   return family == Family::kV4 ? 20 : 40;
 }

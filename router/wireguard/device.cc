@@ -148,6 +148,17 @@ bool Device::send_packet(Peer& peer, std::span<const std::uint8_t> packet, std::
   return true;
 }
 
+bool Device::send_padded(Peer& peer, std::span<const std::uint8_t> packet, std::size_t padded, Now now) {
+  Session* session = peer.current.get();
+  std::uint64_t counter = 0;
+  if (session == nullptr || !session->claim_counters(1, now.boot, counter)) return false;
+  const std::size_t size = seal_padded(aead_, *session, counter, packet, padded, scratch_.data());
+  peer.shared->tx_bytes.fetch_add(size, std::memory_order_relaxed);
+  peer.shared->data_sent(now.boot);
+  outbox_.send(peer.shared->route(), {scratch_.data(), size}, 0);
+  return true;
+}
+
 void Device::send_keepalive(Peer& peer, Now now) {
   Session* session = peer.current.get();
   if (session == nullptr || session->expired(now.boot)) {
@@ -183,6 +194,7 @@ void Device::begin_sending(Peer& peer, Session& session, Now now) {
   }
   // The initiator confirms the keys even when it has nothing to say.
   if (!sent && session.initiator) send_keepalive(peer, now);
+  if (session_told_) session_told_(peer.id);
 }
 
 Session& Device::install(Peer& peer, const Established& established, bool initiator, Now now) {

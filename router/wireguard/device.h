@@ -86,7 +86,8 @@ class Device {
   // more than an initiation to the endpoint that is known already, and one each Rekey-Timeout.
   void unknown_session_used(const Endpoint& from, Now now);
   // A worker asked for it (PeerData::request).
-  void attend(PeerId id, Now now);
+  // Returns what it asked for, bits of Attention.
+  std::uint32_t attend(PeerId id, Now now);
   // A handshake now, whatever waits: at start, or when a link needs the peer.
   void initiate(Peer& peer, Now now) {
     start_handshake(peer, now, false);
@@ -94,6 +95,11 @@ class Device {
   }
   // Seals and sends a packet of our own, as probes are. False, with a handshake on its way, when there is no session.
   bool send_packet(Peer& peer, std::span<const std::uint8_t> packet, std::uint8_t ds_field, Now now);
+  // The same for a probe of the path: padded with zeros to `padded` bytes inside, beyond the peer's MTU where need be.
+  // Starts no handshake.
+  bool send_padded(Peer& peer, std::span<const std::uint8_t> packet, std::size_t padded, Now now);
+  // Called whenever a session of a peer becomes the one to send under.
+  void on_session(std::function<void(PeerId)> told) { session_told_ = std::move(told); }
 
   // Does what is due. Nothing is, before next_deadline().
   void advance(Now now);
@@ -130,6 +136,7 @@ class Device {
   Aead& aead_;
   Outbox& outbox_;
   DropCounters drops_;
+  std::function<void(PeerId)> session_told_;
 
   // Workers may hold sessions until the domain lets go of them, so their memory outlives the device's own end.
   std::shared_ptr<KeyMemory> session_memory_;

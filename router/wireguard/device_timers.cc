@@ -3,9 +3,9 @@
 
 namespace greywire::wireguard {
 
-void Device::attend(PeerId id, Now now) {
+std::uint32_t Device::attend(PeerId id, Now now) {
   Peer* peer = find(id);
-  if (peer == nullptr) return;
+  if (peer == nullptr) return 0;
   const std::uint32_t wanted = peer->shared->attention.exchange(0, std::memory_order_acq_rel);
   const auto asks = [&](Attention what) { return (wanted & static_cast<std::uint32_t>(what)) != 0; };
   if (asks(Attention::kConfirmed) && peer->next && peer->next->confirmed.load(std::memory_order_acquire)) {
@@ -24,6 +24,7 @@ void Device::attend(PeerId id, Now now) {
     if (on_send || on_receive) start_handshake(*peer, now, false);
   }
   reschedule(*peer, now.boot);
+  return wanted;
 }
 
 void Device::unknown_session_used(const Endpoint& from, Now now) {

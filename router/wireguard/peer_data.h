@@ -33,7 +33,7 @@ struct StagedPacket {
 };
 
 // Why a worker wants the protocol thread to look at a peer. Bits.
-enum class Attention : std::uint32_t { kHandshake = 1, kConfirmed = 2, kStaged = 4, kRoamed = 8 };
+enum class Attention : std::uint32_t { kHandshake = 1, kConfirmed = 2, kStaged = 4, kRoamed = 8, kLargeSent = 16 };
 
 struct alignas(64) PeerData {
   explicit PeerData(PeerId peer_id) : id(peer_id) {}
@@ -44,6 +44,9 @@ struct alignas(64) PeerData {
   std::atomic<Session*> current{nullptr};
   // Largest inner packet: padding never pushes a datagram past the path MTU that this stands for.
   std::atomic<std::uint32_t> inner_mtu{1420};
+  // The protocol thread wants to know of the next large datagram, to confirm the path's MTU while it matters. A worker
+  // that sends one takes the wish back and asks for attention (kLargeSent).
+  std::atomic<bool> watch_large{false};
 
   // Time stamps in BootClock nanoseconds, 0 = none. Left by whoever sends or receives, once a batch; the protocol
   // thread derives the keepalive and new-handshake timers from them.

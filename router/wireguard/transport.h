@@ -16,5 +16,8 @@ namespace greywire::wireguard {
 // `packet` must not overlap `out`.
 std::size_t seal_packet(Aead& aead, Session& session, std::uint64_t counter, std::span<const std::uint8_t> packet,
                         std::uint32_t inner_mtu, std::uint8_t* out);
+// The same with zeros up to `padded` bytes, whatever the MTU: what a probe of the path's MTU is. At least the packet.
+std::size_t seal_padded(Aead& aead, Session& session, std::uint64_t counter, std::span<const std::uint8_t> packet,
+                        std::size_t padded, std::uint8_t* out);
 
 }  // namespace greywire::wireguard

@@ -63,7 +63,10 @@ inline control::SiteStatus sample_status() {
   s.tunnels = {tap};
 
   s.routing = {"zebra", "/run/frr/zserv.api", "synced", "8.2 to 8.5", 12, 10, 2, 3, 4, 5, "none really"};
-  s.mtus = {{"gw0", "device", Mtu{1420}, Mtu{1500}, 80, Mtu{1380}, Mtu{1360}, "computed"}};
+  s.mtus = {{"gw0", "device", Mtu{1420}, Mtu{1500}, 80, Mtu{1380}, Mtu{1360}, "computed", {}, {}, {}, {}, {}},
+            {"fra", "peer", Mtu{1340}, Mtu{1400}, 60, Mtu{1300}, Mtu{1280}, "measured", "complete", Mtu{1400}, Mtu{1500},
+             "a router said so", std::chrono::seconds(12), 1}};
+  s.paths = {.probes = 30, .reports = 1, .black_holes = 1, .mss_clamped = 4};
   s.drops = {{"bad_tag", "data that does not authenticate", 7}};
   s.alerts = {"192.0.2.0/24 is routed but refused: peer fra's accept does not cover it"};
   return s;

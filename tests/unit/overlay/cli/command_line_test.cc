@@ -165,6 +165,7 @@ TEST(CommandLine, EveryViewAnswersInBothForms) {
       {"routes", "192.0.2.0/24  fra   refused   10.255.0.2  outside accept\n",
        "[{\"prefix\":\"10.2.0.0/16\""},
       {"mtu", "gw0   device  1420  1500        80", "[{\"name\":\"gw0\""},
+      {"mtu", "fra      complete    1400    1400   1500  12s ago  a router said so\n", "[{\"name\":\"gw0\""},
       {"drops", "      7  bad_tag  data that does not authenticate\n", "[{\"reason\":\"bad_tag\""},
   };
   for (const auto& c : cases) {

@@ -66,10 +66,25 @@ TEST(PeerMtu, FollowsUnderlayAndFamily) {
     EXPECT_EQ(derive(config).peers.at(0).inner_mtu, Mtu{row.inner}) << row.endpoint << " " << row.underlay;
   }
   auto config = config_with(peer_at("fra.example.net:51820"));
-  const auto resolved = [](const Peer&) { return std::optional(Family::kV4); };
+  const auto resolved = [](const Peer&) { return KnownPath{.family = Family::kV4}; };
   EXPECT_EQ(derive(config, resolved).peers.at(0).inner_mtu, Mtu{1440});
   config.peers[0].mtu = Mtu{1300};
   EXPECT_EQ(derive(config, resolved).peers.at(0).inner_mtu, Mtu{1300}) << "by hand";
+}
+
+TEST(PeerMtu, FollowsWhatWasFoundUnlessItIsFixed) {
+  auto config = config_with(peer_at("192.0.2.2:51820"));
+  const auto found = [](const Peer&) { return KnownPath{.family = Family::kV4, .inner = Mtu{1340}}; };
+  EXPECT_TRUE(finds_path_mtu(config.peers[0]));
+  EXPECT_EQ(derive(config, found).peers.at(0).inner_mtu, Mtu{1340});
+  EXPECT_EQ(derive(config, found).device_mtu, Mtu{1340});
+  config.peers[0].pmtu = false;
+  EXPECT_FALSE(finds_path_mtu(config.peers[0]));
+  EXPECT_EQ(derive(config, found).peers.at(0).inner_mtu, Mtu{1440});
+  config.peers[0].pmtu = true;
+  config.peers[0].mtu = Mtu{1300};
+  EXPECT_FALSE(finds_path_mtu(config.peers[0]));
+  EXPECT_EQ(derive(config, found).peers.at(0).inner_mtu, Mtu{1300});
 }
 
 TEST(DeviceMtu, IsTheLargestOfEnabledPeersAndAtLeast1280) {
