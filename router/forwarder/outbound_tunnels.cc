@@ -137,7 +137,10 @@ void Outbound::send_loop_probe(const ForwardingTables& tables, LinkId link, Time
   if (!port) return;
   std::uint8_t probe[gre::Segment::kProbeSize];
   segment.state->write_probe(*port, probe);
-  if (*port == 0) return tell(link, probe);
+  if (*port == 0) {
+    tell(link, probe);
+    return;
+  }
   segment_frame(tables, segment, *port, probe, now);
 }
 
