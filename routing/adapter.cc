@@ -3,29 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 namespace greywire::routing {
 namespace {
 
-constexpr Duration kAlertInterval = std::chrono::seconds(1);
+constexpr Duration kFirstAlertInterval = std::chrono::seconds(1);
+constexpr Duration kLastAlertInterval = std::chrono::seconds(60);
+constexpr Duration kRecursionDelay = std::chrono::milliseconds(50);
 constexpr std::size_t kAlertExamples = 3;
-
-LearnedChange to_change(const Prefix& prefix, const Decision& decision) {
-  switch (decision.state) {
-    case RouteState::kAccepted:
-      return {prefix, LearnedChange::Action::kPeer, *decision.peer};
-    case RouteState::kRefused:
-      // A discard would stand in the way of the owner's configured entry for the same prefix.
-      if (decision.reason == Reason::kOtherPeersAddress) break;
-      return {prefix, LearnedChange::Action::kDiscard, {}};
-    case RouteState::kUnresolved:
-      return {prefix, LearnedChange::Action::kDiscard, {}};
-    case RouteState::kIgnored:
-      break;
-  }
-  return {prefix, LearnedChange::Action::kRemove, {}};
-}
+constexpr std::uint64_t kMaxWeight = 1'000'000;
 
 bool is_live(SourceState state) {
   return state == SourceState::kSyncing || state == SourceState::kSynced;
@@ -34,7 +20,7 @@ bool is_live(SourceState state) {
 }  // namespace
 
 RoutingAdapter::RoutingAdapter(AllowedIpsSink& sink, RoutingEvents& events, const AdapterOptions& options)
-    : sync_(sink), events_(events), options_(options) {}
+    : sink_(sink), sync_(sink), events_(events), options_(options) {}
 
 void RoutingAdapter::set_peers(std::vector<PeerRouting> peers, TimePoint now) {
   resolver_.set_peers(peers);
@@ -63,88 +49,217 @@ PrefixLimit& RoutingAdapter::limit(PeerId peer) {
   return limits_.try_emplace(peer, routing == nullptr ? 0 : routing->max_prefixes).first->second;
 }
 
-Decision RoutingAdapter::decide_for(const Prefix& prefix, PeerId peer, const Decision& before) {
-  const auto reason = policy_.check(prefix, peer);
-  if (reason == Reason::kStatic) return {RouteState::kIgnored, reason, peer};
-  if (reason != Reason::kNone) return {RouteState::kRefused, reason, peer};
-  const auto& room = limit(peer);
-  const bool had_it = before.state == RouteState::kAccepted && before.peer == peer;
-  if (room.has_room() && (had_it || !room.is_frozen())) return {RouteState::kAccepted, Reason::kNone, peer};
-  return {RouteState::kRefused, Reason::kMaxPrefixes, peer};
+bool RoutingAdapter::has(const Decision& decision, PeerId peer) const {
+  if (decision.state != RouteState::kAccepted) return false;
+  const auto members = groups_.members(decision.group);
+  return std::any_of(members.begin(), members.end(), [&](const WeightedPeer& m) { return m.peer == peer; });
 }
 
-// Of several peers (ECMP) the one that has the prefix keeps it, so that a change of the others moves no
-// traffic; else the lowest id gets it. Refused is only what every one of them is refused.
-Decision RoutingAdapter::decide(const Prefix& prefix, const std::vector<NextHop>& next_hops,
-                                const Decision& before) {
-  std::vector<PeerId> peers;
+Reason RoutingAdapter::check(const Prefix& prefix, PeerId peer, const Decision& before) {
+  const auto reason = policy_.check(prefix, peer);
+  if (reason != Reason::kNone) return reason;
+  const auto& room = limit(peer);
+  if (room.has_room() && (!room.is_frozen() || has(before, peer))) return Reason::kNone;
+  return Reason::kMaxPrefixes;
+}
+
+NextHopGroupId RoutingAdapter::group_of(std::span<const WeightedPeer> members) {
+  const auto group = groups_.intern(members);
+  for (const auto fresh : groups_.take_new()) sink_.define_group(fresh, groups_.members(fresh));
+  return group;
+}
+
+// Spread over all peers that a next hop means and that may have the prefix. Refused is only what every one of them is
+// refused; static is what one of them has by configuration.
+Decision RoutingAdapter::decide(const Prefix& prefix, std::span<const NextHop> next_hops, const Decision& before) {
+  using Kind = NextHopResolver::Kind;
+  candidates_.clear();
   bool any_unknown = false;
   bool any_other_interface = false;
   for (const auto& next_hop : next_hops) {
-    const auto resolution = resolver_.resolve(next_hop);
-    if (resolution.kind == NextHopResolver::Kind::kPeer) peers.push_back(resolution.peer);
-    any_unknown |= resolution.kind == NextHopResolver::Kind::kUnknown;
-    any_other_interface |= resolution.kind == NextHopResolver::Kind::kOtherInterface;
+    const auto weight = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(next_hop.weight, 1, kMaxWeight));
+    auto [kind, peer] = resolver_.resolve(prefix, next_hop);
+    if (kind == Kind::kPeer) candidates_.push_back({peer, weight});
+    if (kind == Kind::kRecursive) {
+      const auto [it, is_new] = recursive_.try_emplace(next_hop.gateway);
+      if (is_new) it->second = resolve_recursive(next_hop.gateway);
+      kind = it->second.kind;
+      if (kind == Kind::kPeer) {
+        for (const auto& member : groups_.members(it->second.group)) candidates_.push_back({member.peer, weight});
+      }
+    }
+    any_unknown |= kind == Kind::kUnknown;
+    any_other_interface |= kind == Kind::kOtherInterface;
   }
-  std::sort(peers.begin(), peers.end());
-  peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
-  if (before.state == RouteState::kAccepted) {
-    std::stable_partition(peers.begin(), peers.end(), [&](PeerId peer) { return peer == *before.peer; });
+  if (candidates_.empty()) {
+    if (any_unknown) return {RouteState::kUnresolved, Reason::kUnknownNextHop, {}};
+    return {RouteState::kIgnored, any_other_interface ? Reason::kOtherInterface : Reason::kNoNextHop, {}};
   }
-  std::optional<Decision> first;
-  for (const auto peer : peers) {
-    const auto decision = decide_for(prefix, peer, before);
-    if (decision.state == RouteState::kAccepted) return decision;
-    if (!first) first = decision;
+  std::sort(candidates_.begin(), candidates_.end());
+  accepted_.clear();
+  PeerId refused;
+  auto reason = Reason::kNone;
+  for (const auto& candidate : candidates_) {
+    if (!accepted_.empty() && accepted_.back().peer == candidate.peer) {
+      accepted_.back().weight += candidate.weight;
+      continue;
+    }
+    const auto why = check(prefix, candidate.peer, before);
+    if (why == Reason::kStatic) return {RouteState::kIgnored, why, candidate.peer};
+    if (why == Reason::kNone) {
+      accepted_.push_back(candidate);
+    } else if (reason == Reason::kNone) {
+      reason = why;
+      refused = candidate.peer;
+    }
   }
-  if (first) return *first;
-  if (any_unknown) return {RouteState::kUnresolved, Reason::kUnknownNextHop, {}};
-  return {RouteState::kIgnored, any_other_interface ? Reason::kOtherInterface : Reason::kNoNextHop, {}};
+  if (accepted_.empty()) return {RouteState::kRefused, reason, refused};
+  return {RouteState::kAccepted, reason, accepted_.front().peer, group_of(accepted_),
+          reason == Reason::kNone ? PeerId{} : refused};
+}
+
+// What the engine gets for a decision.
+LearnedChange RoutingAdapter::to_change(const Prefix& prefix, const Decision& decision) const {
+  using Action = LearnedChange::Action;
+  switch (decision.state) {
+    case RouteState::kAccepted:
+      if (decision.group.is_shared()) return {prefix, Action::kGroup, {}, decision.group};
+      return {prefix, Action::kPeer, PeerId{decision.group.value}};
+    case RouteState::kRefused:
+      // A discard would stand in the way of the owner's configured entry for the same prefix.
+      if (decision.reason == Reason::kOtherPeersAddress) break;
+      return {prefix, Action::kDiscard, {}};
+    case RouteState::kUnresolved:
+      return {prefix, Action::kDiscard, {}};
+    case RouteState::kIgnored:
+      break;
+  }
+  return {prefix, Action::kRemove, {}};
+}
+
+RoutingAdapter::Recursion RoutingAdapter::resolve_recursive(const IpAddress& gateway) const {
+  using Kind = NextHopResolver::Kind;
+  for (unsigned length = gateway.bits() + 1; length-- > 0;) {
+    const auto* entry = table_.find(Prefix(gateway, length));
+    if (entry == nullptr) continue;
+    switch (entry->decision.state) {
+      case RouteState::kAccepted:
+        return {Kind::kPeer, entry->decision.group};
+      case RouteState::kRefused:
+      case RouteState::kUnresolved:
+        return {Kind::kUnknown, {}};
+      case RouteState::kIgnored:
+        return {Kind::kOtherInterface, {}};
+    }
+  }
+  return {resolver_.without_route(gateway), {}};
+}
+
+// Routes changed: do others, whose next hops they lead to, lead elsewhere now?
+void RoutingAdapter::follow_recursion(TimePoint now) {
+  if (now < follow_recursion_at_) return;
+  follow_recursion_at_ = kNever;
+  std::unordered_map<IpAddress, bool> moved;
+  for (auto& [gateway, known] : recursive_) {
+    const auto fresh = resolve_recursive(gateway);
+    if (fresh == known) continue;
+    known = fresh;
+    moved[gateway] = true;
+  }
+  if (moved.empty()) return;
+  table_.for_each([&](const Prefix& prefix, RouteTable::Entry& entry) {
+    const auto next_hops = table_.next_hops(entry);
+    const bool touched = std::any_of(next_hops.begin(), next_hops.end(), [&](const NextHop& hop) {
+      return hop.ifindex == 0 && hop.kind == NextHop::Kind::kGateway && moved.count(hop.gateway) != 0;
+    });
+    if (touched) reconsider(prefix, entry, now);
+  });
 }
 
 void RoutingAdapter::count(const Decision& decision, bool add) {
-  if (!decision.peer) return;
+  counts_[static_cast<std::size_t>(decision.state)] += add ? 1 : std::size_t(-1);
+  const auto over = [&](PeerId peer) {
+    add ? limit(peer).add_refused() : limit(peer).remove_refused();
+    if (!add) may_thaw_ |= limit(peer).is_frozen();
+  };
   if (decision.state == RouteState::kAccepted) {
-    add ? limit(*decision.peer).add_accepted() : limit(*decision.peer).remove_accepted();
+    if (add) groups_.add(decision.group);
+    for (const auto& member : groups_.members(decision.group)) {
+      auto& room = limit(member.peer);
+      add ? room.add_accepted() : room.remove_accepted();
+      if (!add) may_thaw_ |= room.is_frozen();
+    }
+    if (!add) groups_.remove(decision.group);
+    if (decision.reason == Reason::kMaxPrefixes) over(decision.refused_peer);
   } else if (decision.reason == Reason::kMaxPrefixes) {
-    add ? limit(*decision.peer).add_refused() : limit(*decision.peer).remove_refused();
+    over(*decision.peer);
   }
-  if (!add) may_thaw_ |= limit(*decision.peer).is_frozen();
 }
 
 void RoutingAdapter::reconsider(const Prefix& prefix, RouteTable::Entry& entry, TimePoint now) {
   count(entry.decision, false);
-  const auto decision = decide(prefix, entry.next_hops, entry.decision);
+  take(prefix, entry, decide(prefix, table_.next_hops(entry), entry.decision), now);
+}
+
+// The entry's old decision is counted no more.
+void RoutingAdapter::take(const Prefix& prefix, RouteTable::Entry& entry, const Decision& decision, TimePoint now) {
   count(decision, true);
   if (decision == entry.decision) return;
+  sync_.want(to_change(prefix, entry.decision), to_change(prefix, decision), now);
   entry.decision = decision;
-  sync_.want(to_change(prefix, decision), now);
+  if (!recursive_.empty()) follow_recursion_at_ = std::min(follow_recursion_at_, now + kRecursionDelay);
   if (decision.state == RouteState::kRefused || decision.state == RouteState::kUnresolved) {
-    raise_alert(prefix, decision);
+    raise_alert(prefix, decision.peer.value_or(PeerId{}), decision.reason);
   }
-  if (decision.state == RouteState::kAccepted && limit(*decision.peer).warn()) {
-    const auto& room = limit(*decision.peer);
-    events_.alert(fmt::format("peer {} announces {} of at most {} prefixes (max_prefixes)",
-                              policy_.name(*decision.peer), room.accepted(), room.maximum()));
+  if (decision.state != RouteState::kAccepted) return;
+  if (decision.reason != Reason::kNone) raise_alert(prefix, decision.refused_peer, decision.reason);
+  for (const auto& member : groups_.members(decision.group)) {
+    if (limit(member.peer).warn()) to_warn_.push_back(member.peer);
   }
 }
 
 void RoutingAdapter::reconsider_all(TimePoint now) {
+  recursive_.clear();
   table_.for_each([&](const Prefix& prefix, RouteTable::Entry& entry) { reconsider(prefix, entry, now); });
   may_thaw_ = true;
   thaw(now);
   sync_.flush();
+  drop_unused_groups();
   flush_alerts(now);
 }
 
+// An engine that is told of the end of a group must not have a prefix that leads there.
+void RoutingAdapter::drop_unused_groups() {
+  if (sync_.waiting() != 0) return;
+  for (auto& [gateway, known] : recursive_) {
+    if (known.group.is_shared()) return;  // it may be asked for the group's members still
+  }
+  for (const auto group : groups_.take_unused()) sink_.drop_group(group);
+}
+
 void RoutingAdapter::forget(const Prefix& prefix, const Decision& decision, TimePoint now) {
+  sync_.want(to_change(prefix, decision), {prefix, LearnedChange::Action::kRemove, {}}, now);
   count(decision, false);
-  sync_.want({prefix, LearnedChange::Action::kRemove, {}}, now);
+  if (!recursive_.empty()) follow_recursion_at_ = std::min(follow_recursion_at_, now + kRecursionDelay);
 }
 
 void RoutingAdapter::on_route(const Route& route, TimePoint now) {
-  const auto [entry, what] = table_.upsert(route);
-  if (what != RouteTable::Upsert::kUnchanged) reconsider(route.prefix, *entry, now);
+  if (table_.size() >= options_.max_routes && table_.find(route.prefix) == nullptr) {
+    if (!resync_when_smaller_) {
+      events_.alert(fmt::format("the routing source has more than {} routes: the rest is not taken", options_.max_routes));
+    }
+    resync_when_smaller_ = true;
+    ++not_taken_;
+    return;
+  }
+  route_ = route;
+  const auto [entry, what] = table_.upsert(std::move(route_));  // keeps its memory
+  if (what == RouteTable::Upsert::kUnchanged) return;
+  if (what == RouteTable::Upsert::kAdded) {
+    take(route.prefix, *entry, decide(route.prefix, table_.next_hops(*entry), {}), now);
+  } else {
+    reconsider(route.prefix, *entry, now);
+  }
 }
 
 void RoutingAdapter::on_withdraw(const Prefix& prefix, TimePoint now) {
@@ -160,6 +275,9 @@ void RoutingAdapter::on_source_state(SourceState state, std::string_view release
   source_ = state;
   release_ = release;
   if (state == SourceState::kDown || state == SourceState::kSynced) detail_ = detail;
+  if (before == SourceState::kSynced && state == SourceState::kSyncing) {  // asked for all of it again
+    table_.mark_stale(now + options_.hold_time);
+  }
   if (is_live(before) && !is_live(state)) {
     const auto held_before = table_.stale();
     table_.mark_stale(now + options_.hold_time);
@@ -189,7 +307,7 @@ void RoutingAdapter::end_dump(TimePoint now) {
 
 void RoutingAdapter::sweep(std::vector<RouteTable::Swept> swept, TimePoint now) {
   if (swept.empty()) return;
-  for (const auto& [prefix, entry] : swept) forget(prefix, entry.decision, now);
+  for (const auto& [prefix, decision] : swept) forget(prefix, decision, now);
   events_.notice(fmt::format("{} held prefixes were not announced again and are gone", swept.size()));
 }
 
@@ -197,7 +315,11 @@ void RoutingAdapter::thaw(TimePoint now) {
   if (!may_thaw_) return;
   may_thaw_ = false;
   bool any = false;
-  for (auto& [peer, room] : limits_) any |= room.thaw();
+  for (auto& [peer, room] : limits_) {
+    if (!room.thaw()) continue;
+    any = true;
+    alerts_.erase({peer.value, Reason::kMaxPrefixes});
+  }
   if (!any) return;
   table_.for_each([&](const Prefix& prefix, RouteTable::Entry& entry) {
     if (entry.decision.reason == Reason::kMaxPrefixes) reconsider(prefix, entry, now);
@@ -205,73 +327,65 @@ void RoutingAdapter::thaw(TimePoint now) {
 }
 
 TimePoint RoutingAdapter::next_deadline() const {
-  auto deadline = std::min(sync_.next_deadline(), table_.next_sweep());
   if (may_thaw_) return TimePoint{};  // as soon as possible
-  if (!alerts_.empty()) deadline = std::min(deadline, next_alerts_);
-  return deadline;
+  return std::min({sync_.next_deadline(), table_.next_sweep(), follow_recursion_at_, next_alert_});
 }
 
 void RoutingAdapter::tick(TimePoint now) {
   sweep(table_.sweep_due(now), now);
   thaw(now);
+  follow_recursion(now);
   sync_.handle_expiry(now);
+  drop_unused_groups();
   flush_alerts(now);
+  if (resync_when_smaller_ && options_.resync && table_.size() < options_.max_routes / 10 * 9) {
+    resync_when_smaller_ = false;
+    options_.resync();
+  }
 }
 
-void RoutingAdapter::raise_alert(const Prefix& prefix, const Decision& decision) {
-  auto& pending = alerts_[{decision.peer.value_or(PeerId{}).value, decision.reason}];
+// Said at once, then after a second, and less and less often while it goes on. A peer with too many prefixes is frozen,
+// which is said once until they fit again.
+void RoutingAdapter::raise_alert(const Prefix& prefix, PeerId peer, Reason reason) {
+  auto& pending = alerts_[{peer.value, reason}];
   if (++pending.count <= kAlertExamples) {
     if (!pending.examples.empty()) pending.examples += ", ";
     pending.examples += prefix.to_string();
   }
+  next_alert_ = std::min(next_alert_, pending.not_before);
 }
 
 void RoutingAdapter::flush_alerts(TimePoint now) {
-  if (alerts_.empty() || now < next_alerts_) return;
-  for (const auto& [key, pending] : alerts_) {
+  for (const auto peer : to_warn_) {
+    const auto& room = limit(peer);
+    if (room.is_frozen()) continue;  // what follows says more
+    events_.alert(fmt::format("peer {} announces {} of at most {} prefixes (max_prefixes)", policy_.name(peer),
+                              room.accepted(), room.maximum()));
+  }
+  to_warn_.clear();
+  if (now < next_alert_) return;
+  next_alert_ = kNever;
+  for (auto& [key, pending] : alerts_) {
     const auto [peer, reason] = key;
+    if (pending.count == 0) continue;
+    if (now < pending.not_before) {
+      next_alert_ = std::min(next_alert_, pending.not_before);
+      continue;
+    }
     const auto from = reason == Reason::kUnknownNextHop ? std::string("the overlay")
                                                         : fmt::format("peer {}", policy_.name(PeerId{peer}));
     const auto more =
         pending.count > kAlertExamples ? fmt::format(" and {} more", pending.count - kAlertExamples) : "";
     events_.alert(fmt::format("routed but refused: {}{} from {}: {}", pending.examples, more, from,
                               reason_text(reason)));
+    const bool quiet_since = now > pending.not_before + kLastAlertInterval;
+    pending.interval = pending.interval == Duration{} || quiet_since
+                           ? kFirstAlertInterval
+                           : std::min(pending.interval * 2, kLastAlertInterval);
+    pending.not_before = reason == Reason::kMaxPrefixes ? kNever : now + pending.interval;
+    pending.count = 0;
+    pending.examples.clear();
   }
-  alerts_.clear();
-  next_alerts_ = now + kAlertInterval;
-}
-
-RoutingStatus RoutingAdapter::status() const {
-  RoutingStatus status;
-  status.source = source_;
-  status.release = release_;
-  status.detail = detail_;
-  status.routes = table_.size();
-  status.held = table_.stale();
-  const std::array counters{&status.accepted, &status.refused, &status.unresolved, &status.ignored};
-  table_.for_each([&](const Prefix&, const RouteTable::Entry& entry) {
-    ++*counters[static_cast<std::size_t>(entry.decision.state)];
-  });
-  for (const auto& peer : policy_.peers()) {
-    const auto it = limits_.find(peer.id);
-    if (it == limits_.end()) continue;
-    status.peers.push_back(
-        {peer.id, peer.name, it->second.accepted(), it->second.refused(), peer.max_prefixes});
-  }
-  return status;
-}
-
-std::vector<RouteStatus> RoutingAdapter::routes() const {
-  std::vector<RouteStatus> routes;
-  routes.reserve(table_.size());
-  table_.for_each([&](const Prefix& prefix, const RouteTable::Entry& entry) {
-    const auto& peer = entry.decision.peer;
-    routes.push_back({prefix, entry.next_hops, entry.decision,
-                      peer ? std::string(policy_.name(*peer)) : std::string(), entry.is_stale()});
-  });
-  std::sort(routes.begin(), routes.end(),
-            [](const RouteStatus& a, const RouteStatus& b) { return a.prefix < b.prefix; });
-  return routes;
 }
 
 }  // namespace greywire::routing

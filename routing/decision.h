@@ -37,7 +37,11 @@ enum class Reason : std::uint8_t {
 struct Decision {
   RouteState state = RouteState::kIgnored;
   Reason reason = Reason::kNone;
-  std::optional<PeerId> peer;  // accepted: who gets it; refused: who announced it
+  // Accepted: the first who gets it. Refused: who announced it. An accepted prefix has a reason where one more peer
+  // announced it and was refused.
+  std::optional<PeerId> peer;
+  NextHopGroupId group{};   // accepted only: all who get it
+  PeerId refused_peer{};    // accepted with a reason only
 
   friend bool operator==(const Decision&, const Decision&) = default;
 };

@@ -4,7 +4,7 @@
 
 namespace greywire::routing {
 
-RouteTable::Upserted RouteTable::upsert(const Route& route) {
+RouteTable::Upserted RouteTable::upsert(Route&& route) {
   const auto [it, is_new] = entries_.try_emplace(route.prefix);
   auto& entry = it->second;
   if (entry.is_stale()) {
@@ -12,21 +12,18 @@ RouteTable::Upserted RouteTable::upsert(const Route& route) {
     --stale_;
     if (stale_ == 0) next_sweep_ = kNever;
   }
-  if (is_new) {
-    entry.next_hops = route.next_hops;
-    return {&entry, Upsert::kAdded};
-  }
-  const bool same = std::is_permutation(entry.next_hops.begin(), entry.next_hops.end(),
-                                        route.next_hops.begin(), route.next_hops.end());
-  if (same) return {&entry, Upsert::kUnchanged};
-  entry.next_hops = route.next_hops;
-  return {&entry, Upsert::kChanged};
+  const auto before = entry.next_hops;
+  entry.next_hops = sets_.acquire(route.next_hops);
+  sets_.release(before);
+  if (is_new) return {&entry, Upsert::kAdded};
+  return {&entry, entry.next_hops == before ? Upsert::kUnchanged : Upsert::kChanged};
 }
 
 void RouteTable::erase(const Prefix& prefix) {
   const auto it = entries_.find(prefix);
   if (it == entries_.end()) return;
   if (it->second.is_stale() && --stale_ == 0) next_sweep_ = kNever;
+  sets_.release(it->second.next_hops);
   entries_.erase(it);
 }
 
@@ -49,7 +46,8 @@ std::vector<RouteTable::Swept> RouteTable::sweep_due(TimePoint now) {
   next_sweep_ = kNever;
   for (auto it = entries_.begin(); it != entries_.end();) {
     if (it->second.held_until <= now) {
-      swept.push_back({it->first, std::move(it->second)});
+      swept.push_back({it->first, it->second.decision});
+      sets_.release(it->second.next_hops);
       it = entries_.erase(it);
     } else {
       next_sweep_ = std::min(next_sweep_, it->second.held_until);
@@ -61,6 +59,11 @@ std::vector<RouteTable::Swept> RouteTable::sweep_due(TimePoint now) {
 }
 
 RouteTable::Entry* RouteTable::find(const Prefix& prefix) {
+  const auto it = entries_.find(prefix);
+  return it == entries_.end() ? nullptr : &it->second;
+}
+
+const RouteTable::Entry* RouteTable::find(const Prefix& prefix) const {
   const auto it = entries_.find(prefix);
   return it == entries_.end() ? nullptr : &it->second;
 }

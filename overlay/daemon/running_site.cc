@@ -172,44 +172,9 @@ Result<void> RunningSite::open_control() {
   return control_.listen(io_, config_->site.control_socket);
 }
 
-std::vector<routing::PeerRouting> RunningSite::peer_routing() const {
-  std::vector<routing::PeerRouting> peers;
-  for (const auto& [name, record] : peers_) {
-    routing::PeerRouting peer;
-    peer.id = record.id;
-    peer.name = name;
-    peer.overlay_addresses = record.config->overlay_addresses;
-    peer.overlay_addresses.push_back(config::link_local_of(record.config->public_key));
-    peer.static_prefixes = record.config->allowed_ips;
-    peer.accept = record.config->accept;
-    peer.max_prefixes = record.config->max_prefixes;
-    peers.push_back(std::move(peer));
-  }
-  return peers;
-}
-
-std::vector<Prefix> RunningSite::own_prefixes() const {
-  std::vector<Prefix> own = config_->site.networks;
-  for (const IpAddress& address : config_->site.overlay_addresses) own.push_back(Prefix::host(address));
-  return own;
-}
-
-void RunningSite::start_routing() {
-  routing::AdapterOptions options;
-  if (config_->routing) options.hold_time = config_->routing->hold;
-  adapter_ = std::make_unique<routing::RoutingAdapter>(*this, *this, options);
-  const TimePoint now = engine::boot_now();
-  adapter_->set_own(own_prefixes(), now);
-  adapter_->set_overlay_ifindex(gateway_ifindex_, now);
-  adapter_->set_peers(peer_routing(), now);
-  if (!config_->routing) return;
-  zebra_ = std::make_unique<routing::zapi::Client>(io_, config_->routing->zebra, *adapter_, engine::boot_now);
-  zebra_->start();
-}
-
 void RunningSite::refresh() {
   bool changed = false;
-  const wireguard::DeviceStatus status = engine_->status();
+  const wireguard::DeviceStatus status = engine_->brief_status();
   if (engine::boot_now() - last_run_at_ >= kKeepEndpoints) keep_last_run(status);
   for (const auto& peer : status.peers) {
     PeerRecord* record = record_of(peer.id);
@@ -311,23 +276,6 @@ const config::DerivedPeer* RunningSite::derived_of(const std::string& peer) cons
     if (derived.name == peer) return &derived;
   }
   return nullptr;
-}
-
-void RunningSite::apply(std::span<const routing::LearnedChange> changes) {
-  std::vector<LearnedRoute> routes;
-  routes.reserve(changes.size());
-  for (const auto& change : changes) {
-    LearnedRoute route;
-    route.prefix = change.prefix;
-    route.peer = change.peer;
-    switch (change.action) {
-      case routing::LearnedChange::Action::kPeer: route.action = LearnedRoute::Action::kToPeer; break;
-      case routing::LearnedChange::Action::kDiscard: route.action = LearnedRoute::Action::kRefused; break;
-      case routing::LearnedChange::Action::kRemove: route.action = LearnedRoute::Action::kWithdrawn; break;
-    }
-    routes.push_back(route);
-  }
-  engine_->learn(std::move(routes));
 }
 
 void RunningSite::notice(std::string_view line) { spdlog::info("{}", line); }

@@ -140,6 +140,9 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
 
   // routing::AllowedIpsSink, routing::RoutingEvents
   void apply(std::span<const routing::LearnedChange> changes) override;
+  void define_group(NextHopGroupId group, std::span<const WeightedPeer> members) override;
+  void drop_group(NextHopGroupId group) override;
+  void for_each_learned(const std::function<void(const routing::LearnedChange&)>& visit) override;
   void notice(std::string_view line) override;
   void alert(std::string_view line) override;
 

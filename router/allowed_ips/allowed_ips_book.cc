@@ -1,90 +1,92 @@
 #include "router/allowed_ips/allowed_ips_book.h"
 
 namespace greywire {
+namespace {
 
-template <class Change>
-void AllowedIpsBook::change(const Prefix& prefix, Change&& fn) {
-  const auto it = slots_.find(prefix);
-  const Slot before = it == slots_.end() ? Slot{} : it->second;
-  Slot after = before;
-  fn(after);
-  if (!after.fixed && !after.learned && !after.discard) {
-    if (it != slots_.end()) slots_.erase(it);
-  } else {
-    slots_[prefix] = after;
+RouteTarget to(PeerId peer) { return RouteTarget::of(NextHopGroupId{peer.value}); }
+
+}  // namespace
+
+RouteTarget LearnedRoute::target() const {
+  switch (action) {
+    case Action::kToPeer: return to(peer);
+    case Action::kToGroup: return RouteTarget::of(group);
+    case Action::kRefused: return kDiscard;
+    case Action::kWithdrawn: break;
   }
-  index(prefix, before, after);
-  touch(prefix, after);
+  return kNone;
 }
 
-void AllowedIpsBook::index(const Prefix& prefix, const Slot& before, const Slot& after) {
-  for (const auto& peer : {before.fixed, before.learned}) {
-    if (!peer || peer == after.fixed || peer == after.learned) continue;
-    const auto it = by_peer_.find(*peer);
-    if (it == by_peer_.end()) continue;
-    it->second.erase(prefix);
-    if (it->second.empty()) by_peer_.erase(it);
-  }
-  for (const auto& peer : {after.fixed, after.learned}) {
-    if (peer) by_peer_[*peer].insert(prefix);
-  }
+// What routing says about a prefix that is not fixed now: what waits for flush(), else what the table has.
+RouteTarget AllowedIpsBook::learned(const Prefix& prefix) {
+  for (; indexed_ < updates_.size(); ++indexed_) waiting_[updates_[indexed_].prefix] = updates_[indexed_].target;
+  const auto it = waiting_.find(prefix);
+  return it != waiting_.end() ? it->second : table_.exact(prefix);
 }
 
-void AllowedIpsBook::touch(const Prefix& prefix, const Slot& slot) {
-  RouteTarget target = kNone;
-  if (slot.fixed) {
-    target = RouteTarget::of(NextHopGroupId{slot.fixed->value});
-  } else if (slot.discard) {
-    target = kDiscard;
-  } else if (slot.learned) {
-    target = RouteTarget::of(NextHopGroupId{slot.learned->value});
+void AllowedIpsBook::fix(const Prefix& prefix, std::optional<Fixed> fixed) {
+  const auto present = fixed_.find(prefix);
+  if (present != fixed_.end()) {
+    const auto set = fixed_by_peer_.find(present->second.peer);
+    set->second.erase(prefix);
+    if (set->second.empty()) fixed_by_peer_.erase(set);
+  } else if (const RouteTarget below = learned(prefix); below != kNone) {
+    shadowed_[prefix] = below;
   }
-  updates_.push_back({prefix, target});
+  if (fixed) {
+    fixed_[prefix] = *fixed;
+    fixed_by_peer_[fixed->peer].insert(prefix);
+    updates_.push_back({prefix, to(fixed->peer)});
+    return;
+  }
+  fixed_.erase(present);
+  const auto below = shadowed_.find(prefix);
+  updates_.push_back({prefix, below == shadowed_.end() ? kNone : below->second});
+  if (below != shadowed_.end()) shadowed_.erase(below);
 }
 
 void AllowedIpsBook::assign(const Prefix& prefix, PeerId peer, Origin origin) {
-  const auto it = slots_.find(prefix);
-  if (origin == Origin::kWg && it != slots_.end() && it->second.fixed && it->second.origin == Origin::kConfig) return;
-  change(prefix, [&](Slot& slot) {
-    slot.fixed = peer;
-    slot.origin = origin;
-  });
+  const auto it = fixed_.find(prefix);
+  if (origin == Origin::kWg && it != fixed_.end() && it->second.origin == Origin::kConfig) return;
+  fix(prefix, Fixed{peer, origin});
 }
 
 void AllowedIpsBook::remove(const Prefix& prefix, PeerId peer, Origin origin) {
-  const auto it = slots_.find(prefix);
-  if (it == slots_.end() || it->second.fixed != peer) return;
+  const auto it = fixed_.find(prefix);
+  if (it == fixed_.end() || it->second.peer != peer) return;
   if (origin == Origin::kWg && it->second.origin == Origin::kConfig) return;
-  change(prefix, [](Slot& slot) { slot.fixed.reset(); });
+  fix(prefix, std::nullopt);
 }
 
 void AllowedIpsBook::remove_fixed(PeerId peer, std::optional<Origin> origin) {
-  const auto it = by_peer_.find(peer);
-  if (it == by_peer_.end()) return;
+  const auto it = fixed_by_peer_.find(peer);
+  if (it == fixed_by_peer_.end()) return;
   const std::vector<Prefix> prefixes(it->second.begin(), it->second.end());
   for (const Prefix& prefix : prefixes) {
-    const Slot& slot = slots_.at(prefix);
-    if (slot.fixed == peer && (!origin || slot.origin == *origin)) remove(prefix, peer, slot.origin);
+    if (!origin || fixed_.at(prefix).origin == *origin) fix(prefix, std::nullopt);
   }
 }
 
 void AllowedIpsBook::remove_peer(PeerId peer) {
   remove_fixed(peer, std::nullopt);
-  const auto it = by_peer_.find(peer);
-  if (it == by_peer_.end()) return;
-  const std::vector<Prefix> prefixes(it->second.begin(), it->second.end());
-  for (const Prefix& prefix : prefixes) {
-    change(prefix, [](Slot& slot) { slot.learned.reset(); });
-  }
+  std::erase_if(shadowed_, [&](const auto& entry) { return entry.second == to(peer); });
+  flush();
+  table_.for_each([&](const Prefix& prefix, RouteTarget target) {
+    if (target == to(peer)) updates_.push_back({prefix, kNone});
+  });
+  flush();
 }
 
 void AllowedIpsBook::learn(std::span<const LearnedRoute> routes) {
   for (const LearnedRoute& route : routes) {
-    change(route.prefix, [&](Slot& slot) {
-      slot.discard = route.action == LearnedRoute::Action::kRefused;
-      slot.learned.reset();
-      if (route.action == LearnedRoute::Action::kToPeer) slot.learned = route.peer;
-    });
+    const RouteTarget target = route.target();
+    if (fixed_.empty() || fixed_.find(route.prefix) == fixed_.end()) {
+      updates_.push_back({route.prefix, target});
+    } else if (target == kNone) {
+      shadowed_.erase(route.prefix);
+    } else {
+      shadowed_[route.prefix] = target;
+    }
   }
 }
 
@@ -92,27 +94,39 @@ void AllowedIpsBook::flush() {
   if (updates_.empty()) return;
   table_.apply(updates_);
   updates_.clear();
+  waiting_.clear();
+  indexed_ = 0;
 }
 
-std::vector<AllowedIpsBook::Entry> AllowedIpsBook::entries(PeerId peer) const {
-  std::vector<Entry> out;
-  const auto it = by_peer_.find(peer);
-  if (it == by_peer_.end()) return out;
-  for (const Prefix& prefix : it->second) {
-    const Slot& slot = slots_.at(prefix);
-    if (slot.fixed == peer) {
-      out.push_back({prefix, slot.origin});
-    } else if (!slot.fixed && slot.learned == peer) {
-      out.push_back({prefix, Origin::kLearned});
+std::unordered_map<PeerId, std::vector<AllowedIpsBook::Entry>> AllowedIpsBook::entries(
+    const AllowedIpsRoot& root, const std::map<Prefix, Fixed>& fixed, const Members& members) {
+  std::unordered_map<PeerId, std::vector<Entry>> out;
+  auto next = fixed.begin();  // in the order of the walk
+  root.for_each([&](const Prefix& prefix, RouteTarget target) {
+    while (next != fixed.end() && next->first < prefix) ++next;
+    if (next != fixed.end() && next->first == prefix) {
+      out[next->second.peer].push_back({prefix, next->second.origin});
+    } else if (target == kDiscard) {
+      return;
+    } else if (!target.group().is_shared()) {
+      out[PeerId{target.value}].push_back({prefix, Origin::kLearned});
+    } else if (members) {
+      for (const PeerId peer : members(target.group())) out[peer].push_back({prefix, Origin::kLearned});
     }
-  }
+  });
   return out;
 }
 
-std::optional<PeerId> AllowedIpsBook::owner(const Prefix& prefix) const {
-  const auto it = slots_.find(prefix);
-  if (it == slots_.end()) return std::nullopt;
-  return it->second.fixed ? it->second.fixed : it->second.learned;
+std::vector<AllowedIpsBook::Entry> AllowedIpsBook::entries(PeerId peer) {
+  flush();
+  return entries(*table_.root().load(std::memory_order_relaxed), fixed_, {})[peer];
+}
+
+std::optional<PeerId> AllowedIpsBook::owner(const Prefix& prefix) {
+  if (const auto it = fixed_.find(prefix); it != fixed_.end()) return it->second.peer;
+  const RouteTarget target = learned(prefix);
+  if (target == kNone || target == kDiscard || target.group().is_shared()) return std::nullopt;
+  return PeerId{target.value};
 }
 
 }  // namespace greywire

@@ -1,5 +1,6 @@
 #include "router/allowed_ips/allowed_ips_table.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -16,6 +17,26 @@ struct PublishedRoot final : AllowedIpsRoot {
 RouteTarget AllowedIpsRoot::lookup(const std::uint8_t* address, Family family) const noexcept {
   const auto& roots = static_cast<const PublishedRoot*>(this)->roots;
   return trie_lookup(roots.of(family), TrieKey::of(address, family));
+}
+
+void AllowedIpsRoot::lookup_batch(std::span<const std::uint8_t* const> addresses, Family family,
+                                  RouteTarget* out) const noexcept {
+  const auto& roots = static_cast<const PublishedRoot*>(this)->roots;
+  TrieKey keys[kMaxBatch];
+  const std::size_t count = std::min(addresses.size(), kMaxBatch);
+  for (std::size_t i = 0; i < count; ++i) keys[i] = TrieKey::of(addresses[i], family);
+  trie_lookup_batch(roots.of(family), {keys, count}, out);
+}
+
+void AllowedIpsRoot::for_each(const std::function<void(const Prefix&, RouteTarget)>& fn) const {
+  const auto& roots = static_cast<const PublishedRoot*>(this)->roots;
+  trie_for_each(roots.v4, Family::kV4, fn);
+  trie_for_each(roots.v6, Family::kV6, fn);
+}
+
+RouteTarget AllowedIpsRoot::exact(const Prefix& prefix) const noexcept {
+  const auto& roots = static_cast<const PublishedRoot*>(this)->roots;
+  return trie_exact(roots.of(prefix.family()), TrieKey::of(prefix), prefix.length());
 }
 
 AllowedIpsTable::AllowedIpsTable(QuiescentDomain& domain)
@@ -67,18 +88,14 @@ void AllowedIpsTable::apply(std::span<const AllowedIpsUpdate> updates) {
   });
 }
 
-RouteTarget AllowedIpsTable::exact(const Prefix& prefix) const {
-  return trie_exact(published().roots.of(prefix.family()), TrieKey::of(prefix), prefix.length());
-}
+RouteTarget AllowedIpsTable::exact(const Prefix& prefix) const { return published().exact(prefix); }
 
 std::size_t AllowedIpsTable::memory_bytes() const {
   return pool_->memory_bytes() + sizeof(PublishedRoot);
 }
 
 void AllowedIpsTable::for_each(const std::function<void(const Prefix&, RouteTarget)>& fn) const {
-  const TrieRoots& roots = published().roots;
-  trie_for_each(roots.v4, Family::kV4, fn);
-  trie_for_each(roots.v6, Family::kV6, fn);
+  published().for_each(fn);
 }
 
 }  // namespace greywire

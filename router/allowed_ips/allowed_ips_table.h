@@ -31,6 +31,14 @@ class AllowedIpsRoot {
     return lookup(address.data(), address.family());
   }
 
+  // The same for many addresses of one family, which takes a fraction of the time: their way through the trie is walked
+  // in turns, so that memory answers one while the others are worked on. At most kMaxBatch addresses.
+  static constexpr std::size_t kMaxBatch = 64;
+  void lookup_batch(std::span<const std::uint8_t* const> addresses, Family family, RouteTarget* out) const noexcept;
+  // In the order of Prefix: IPv4 first, by address, shorter before longer.
+  void for_each(const std::function<void(const Prefix&, RouteTarget)>& fn) const;
+  RouteTarget exact(const Prefix& prefix) const noexcept;
+
   AllowedIpsRoot(const AllowedIpsRoot&) = delete;
   AllowedIpsRoot& operator=(const AllowedIpsRoot&) = delete;
 
@@ -63,7 +71,7 @@ class AllowedIpsTable {
   RouteTarget exact(const Prefix& prefix) const;  // kNone when the prefix itself is not in the table
   std::size_t size() const { return size_; }      // prefixes
   std::size_t memory_bytes() const;               // of the whole table, free parts included
-  // In the order of Prefix: IPv4 first, by address, shorter before longer. `fn` must not change the table.
+  // As AllowedIpsRoot::for_each; `fn` must not change the table.
   void for_each(const std::function<void(const Prefix&, RouteTarget)>& fn) const;
 
  private:

@@ -115,6 +115,56 @@ RouteTarget trie_lookup(const TrieNode& root, TrieKey key) noexcept {
   return best->target_array()[best->target_rank(static_cast<unsigned>(std::bit_width(best_bits)) - 1)];
 }
 
+// One step a key and round; what the next round reads is asked for in this one. The target of the best match so far is
+// asked for as well, but read at the end only: it is in another cache line than its node.
+void trie_lookup_batch(const TrieNode& root, std::span<TrieKey> keys, RouteTarget* out) noexcept {
+  struct Lane {
+    const TrieNode* node;
+    const TrieNode* best;
+    std::uint64_t best_bits;
+    std::uint32_t index;
+  };
+  Lane lanes[64];
+  std::size_t active = keys.size();
+  for (std::size_t i = 0; i < active; ++i) lanes[i] = {&root, nullptr, 0, static_cast<std::uint32_t>(i)};
+  const RouteTarget* targets[64];
+  while (active != 0) {
+    std::size_t left = 0;
+    for (std::size_t i = 0; i < active; ++i) {
+      Lane lane = lanes[i];
+      TrieKey& key = keys[lane.index];
+      const TrieNode* node = lane.node;
+      bool on_path = true;
+      if (const unsigned skipped = node->skipped(); skipped != 0) {
+        on_path = path_matches(*node, key);
+        key.consume(6 * skipped);
+      }
+      const unsigned chunk = key.chunk();
+      if (on_path) {
+        if (const std::uint64_t covering = node->internal & kCovering[chunk]; covering != 0) {
+          lane.best = node;
+          lane.best_bits = covering;
+        }
+        if ((node->external & bit(chunk)) != 0) {
+          lane.node = node->child_array() + node->child_rank(chunk);
+          __builtin_prefetch(lane.node);
+          key.consume(6);
+          lanes[left++] = lane;
+          continue;
+        }
+      }
+      const RouteTarget*& target = targets[lane.index];
+      target = nullptr;
+      if (lane.best == nullptr) continue;
+      target = lane.best->target_array() +
+               lane.best->target_rank(static_cast<unsigned>(std::bit_width(lane.best_bits)) - 1);
+      __builtin_prefetch(target);
+    }
+    active = left;
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) out[i] = targets[i] == nullptr ? kNone : *targets[i];
+}
+
 RouteTarget trie_exact(const TrieNode& root, TrieKey key, unsigned length) {
   const TrieNode* node = &root;
   for (;;) {

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "router/allowed_ips/route_target.h"
@@ -86,6 +87,8 @@ struct TrieRoots {
 };
 
 RouteTarget trie_lookup(const TrieNode& root, TrieKey key) noexcept;  // the longest match, or kNone
+// The same for each of at most 64 keys, which are used up.
+void trie_lookup_batch(const TrieNode& root, std::span<TrieKey> keys, RouteTarget* out) noexcept;
 RouteTarget trie_exact(const TrieNode& root, TrieKey key, unsigned length);
 void trie_for_each(const TrieNode& root, Family family,
                    const std::function<void(const Prefix&, RouteTarget)>& fn);

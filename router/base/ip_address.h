@@ -4,6 +4,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <span>
 #include <string>
@@ -84,7 +85,12 @@ struct Endpoint {
 template <>
 struct std::hash<greywire::IpAddress> {
   std::size_t operator()(const greywire::IpAddress& a) const noexcept {
-    return std::hash<std::string_view>{}({reinterpret_cast<const char*>(a.data()), 16}) ^ static_cast<std::size_t>(a.family());
+    std::uint64_t high, low;
+    std::memcpy(&high, a.data(), 8);
+    std::memcpy(&low, a.data() + 8, 8);
+    std::uint64_t mixed = (high ^ static_cast<std::uint64_t>(a.family()) << 56) * 0x9e3779b97f4a7c15ULL;
+    mixed = (mixed ^ mixed >> 32 ^ low) * 0xd6e8feb86659fd93ULL;
+    return static_cast<std::size_t>(mixed ^ mixed >> 32);
   }
 };
 template <>

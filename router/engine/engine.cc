@@ -19,7 +19,23 @@ unsigned Engine::workers() const { return protocol_->worker_count(); }
 std::string_view Engine::aead_name() const { return aead_provider_name(protocol_->provider()); }
 
 wireguard::DeviceStatus Engine::status() {
-  return protocol_->call([&](Protocol& p) { return p.status(); });
+  auto status = brief_status();
+  const auto owners = protocol_->call([](Protocol& p) { return p.owners(); });
+  protocol_->read_routes([&](const AllowedIpsRoot& root) {
+    auto entries = AllowedIpsBook::entries(root, owners.fixed, [&](NextHopGroupId group) -> std::span<const PeerId> {
+      const auto it = owners.groups.find(group);
+      return it == owners.groups.end() ? std::span<const PeerId>{} : it->second;
+    });
+    for (auto& peer : status.peers) {
+      const auto& own = entries[peer.id];
+      peer.allowed_ips.reserve(own.size());
+      for (const auto& entry : own) peer.allowed_ips.push_back({entry.prefix, entry.origin});
+    }
+  });
+  return status;
+}
+wireguard::DeviceStatus Engine::brief_status() {
+  return protocol_->call([](Protocol& p) { return p.status(); });
 }
 int Engine::set_private_key(const PrivateKey& key) {
   return protocol_->call([&](Protocol& p) { return p.set_private_key(key); });
@@ -96,6 +112,22 @@ void Engine::set_peer_policy(PeerId peer, PeerPolicy policy) {
 }
 void Engine::learn(std::vector<LearnedRoute> routes) {
   protocol_->call([&](Protocol& p) { p.learn(routes); });
+}
+void Engine::define_group(NextHopGroupId group, std::vector<WeightedPeer> members) {
+  protocol_->call([&](Protocol& p) { p.define_group(group, std::move(members)); });
+}
+void Engine::drop_group(NextHopGroupId group) {
+  protocol_->call([&](Protocol& p) { p.drop_group(group); });
+}
+void Engine::for_each_learned(const std::function<void(const Prefix&, RouteTarget)>& fn) {
+  const auto owners = protocol_->call([](Protocol& p) { return p.owners(); });
+  protocol_->read_routes([&](const AllowedIpsRoot& root) {
+    auto next = owners.fixed.begin();  // in the order of the walk
+    root.for_each([&](const Prefix& prefix, RouteTarget target) {
+      while (next != owners.fixed.end() && next->first < prefix) ++next;
+      if (next == owners.fixed.end() || next->first != prefix) fn(prefix, target);
+    });
+  });
 }
 RouteTarget Engine::lookup(const IpAddress& address) {
   return protocol_->call([&](Protocol& p) { return p.lookup(address); });

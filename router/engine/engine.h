@@ -122,6 +122,7 @@ class Engine final : public wireguard::DeviceControl {
 
   // DeviceControl. The first set_listen_port opens the sockets.
   wireguard::DeviceStatus status() override;
+  wireguard::DeviceStatus brief_status();  // without allowed-IPs, of which there may be 10^6
   int set_private_key(const PrivateKey& key) override;
   int set_listen_port(std::uint16_t port) override;
   int set_fwmark(std::uint32_t mark) override;
@@ -161,7 +162,15 @@ class Engine final : public wireguard::DeviceControl {
 
   void set_own_overlay(std::vector<IpAddress> addresses);
   void set_peer_policy(PeerId peer, PeerPolicy policy);
+  // At most some thousand at a time: the protocol thread does nothing else meanwhile, about 1 us a route.
   void learn(std::vector<LearnedRoute> routes);
+  // The peers behind a shared group, before learn() leads a prefix to it, and after the last one has left it. A peer that
+  // does not answer the probe takes no traffic of its groups.
+  void define_group(NextHopGroupId group, std::vector<WeightedPeer> members);
+  void drop_group(NextHopGroupId group);
+  // Every learned prefix that the workers look up, in the order of Prefix, and where it leads. As status(), it walks the table
+  // on the calling thread, which is always the same one, and keeps no other waiting.
+  void for_each_learned(const std::function<void(const Prefix&, RouteTarget)>& fn);
   // Who a packet to this address would go to; nothing where nobody, a discard where refused.
   RouteTarget lookup(const IpAddress& address);
 

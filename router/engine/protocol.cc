@@ -28,7 +28,8 @@ Engine::Protocol::Protocol(const EngineOptions& options, EngineEvents events)
       aead_(make_aead(provider_)),
       routes_(published_.domain),
       book_(routes_),
-      device_(published_.domain, random_, *aead_, *this) {
+      device_(published_.domain, random_, *aead_, *this),
+      control_reader_(published_.domain.add_reader()) {
   if (options.kept_timestamp) device_.timestamps().start_beyond(*options.kept_timestamp);
   if (events_.keep_timestamp) device_.timestamps().set_keep(events_.keep_timestamp);
   device_.on_session([this](PeerId id) { path_heard(id, boot_now()); });
@@ -136,7 +137,6 @@ wireguard::DeviceStatus Engine::Protocol::status() {
     p.rx_bytes = peer->shared->rx_bytes.load(std::memory_order_relaxed);
     p.tx_bytes = peer->shared->tx_bytes.load(std::memory_order_relaxed);
     p.origin = peer->origin;
-    for (const auto& entry : book_.entries(id)) p.allowed_ips.push_back({entry.prefix, entry.origin});
     const auto state = peers_.find(id);
     if (state == peers_.end() || !state->second.liveness) continue;
     p.alive = state->second.liveness->state() == Liveness::State::kAlive;
@@ -212,6 +212,7 @@ void Engine::Protocol::drop_peer(PeerId id) {
     tables_.peers[id.value] = nullptr;
     peers_.erase(it);
   }
+  rebuild_groups_of(id);
   publish();
   device_.remove_peer(id);
 }
@@ -302,15 +303,6 @@ void Engine::Protocol::initiate_all() {
 void Engine::Protocol::initiate(PeerId id) {
   wireguard::Peer* peer = device_.find(id);
   if (peer != nullptr && peer->shared->has_endpoint()) device_.initiate(*peer, now());
-}
-
-void Engine::Protocol::learn(std::span<const LearnedRoute> routes) {
-  book_.learn(routes);
-  book_.flush();
-}
-
-RouteTarget Engine::Protocol::lookup(const IpAddress& address) const {
-  return routes_.root().load(std::memory_order_relaxed)->lookup(address);
 }
 
 std::uint64_t Engine::Protocol::dropped(DropReason reason) {

@@ -79,6 +79,21 @@ class Engine::Protocol final : private wireguard::Outbox {
   void set_peer_policy(PeerId peer, PeerPolicy policy);
   void learn(std::span<const LearnedRoute> routes);
   RouteTarget lookup(const IpAddress& address) const;
+  void define_group(NextHopGroupId id, std::vector<WeightedPeer> members);
+  void drop_group(NextHopGroupId id);
+  // Whose prefix is fixed, and who is in each group.
+  struct Owners {
+    std::map<Prefix, AllowedIpsBook::Fixed> fixed;
+    std::map<NextHopGroupId, std::vector<PeerId>> groups;
+  };
+  Owners owners() const;
+  // `fn` on the calling thread, always the same one, with what the workers look up.
+  template <class Fn>
+  void read_routes(Fn&& fn) {
+    control_reader_.online();
+    fn(*routes_.root().load(std::memory_order_seq_cst));
+    control_reader_.offline();
+  }
   std::vector<TunnelTraffic> tunnel_traffic() const;
   std::uint64_t dropped(DropReason reason);
   std::vector<PathStatus> paths() const;
@@ -144,6 +159,9 @@ class Engine::Protocol final : private wireguard::Outbox {
   bool take_report(const pmtu::TooBigReport& report, TimePoint now);
   void drop_peer(PeerId id);
   void rebuild_entry(PeerId id);
+  void forget_gone_groups();
+  void rebuild_group(NextHopGroupId id);
+  void rebuild_groups_of(PeerId peer);
   void disown(const IpAddress& address, PeerId owner);
   void publish();
   void publish_receiver_keys();
@@ -174,6 +192,10 @@ class Engine::Protocol final : private wireguard::Outbox {
   int send_error_ = 0;  // of the last datagram that the protocol thread sent
   std::map<LinkId, LinkState> links_;
   std::uint32_t next_link_ = 1;
+  std::map<NextHopGroupId, std::vector<WeightedPeer>> groups_;
+  // Which no worker can meet any more. Shared, since the last are told when the domain goes, after all else.
+  std::shared_ptr<std::vector<NextHopGroupId>> gone_groups_ = std::make_shared<std::vector<NextHopGroupId>>();
+  QuiescentDomain::Reader& control_reader_;
   std::vector<IpAddress> own_overlay_;
   ForwardingTables tables_;  // as published last, but for links and what else publish() fills in
   Inbox::Contents inbox_;

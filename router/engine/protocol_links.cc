@@ -100,6 +100,7 @@ void Engine::Protocol::set_peer_policy(PeerId id, PeerPolicy policy) {
   }
   configure_path(id, state);
   rebuild_entry(id);
+  rebuild_groups_of(id);
   publish();
 }
 
@@ -136,6 +137,7 @@ void Engine::Protocol::disown(const IpAddress& address, PeerId owner) {
 }
 
 void Engine::Protocol::publish() {
+  forget_gone_groups();
   tables_.links.clear();
   for (const auto& [link, state] : links_) {
     if (tables_.links.size() <= link.value) tables_.links.resize(link.value + 1);
@@ -174,6 +176,7 @@ void Engine::Protocol::advance_liveness(wireguard::Now at) {
     probes_.erase(probes_.begin());
     PeerState& state = peers_.at(id);
     const Liveness::Step step = state.liveness->advance(at.boot);
+    if (step.changed) rebuild_groups_of(id);
     if (step.changed && events_.liveness) events_.liveness(id, false);
     if (step.changed) forget_macs_of(id);
     if (step.changed) device_.doubt_endpoint(*device_.find(id), at);
@@ -212,9 +215,9 @@ void Engine::Protocol::probe_answered(const ProbeReply& reply, TimePoint at) {
   path_heard(reply.peer, at);
   const auto it = peers_.find(reply.peer);
   if (it == peers_.end() || !it->second.liveness) return;
-  if (it->second.liveness->answered(reply.sequence, reply.sent, at) && events_.liveness) {
-    events_.liveness(reply.peer, true);
-  }
+  if (!it->second.liveness->answered(reply.sequence, reply.sent, at)) return;
+  rebuild_groups_of(reply.peer);
+  if (events_.liveness) events_.liveness(reply.peer, true);
 }
 
 }  // namespace greywire::engine

@@ -217,8 +217,9 @@ void Worker::receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds) {
     const TimePoint now = boot_now();
     received_at_ = now;
     receiving_ = &socket;
-    const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
+    // Routes first: the groups that they lead to were published before them.
     const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);
+    const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
     inbound_.begin(tables, routes, *published_.index, now);
     for (const ReceivedMessage& m : batch) {
       inbound_.message({m.bytes, m.size}, m.segment_size, {m.source, m.local, m.local_ifindex, m.has_local},
@@ -232,8 +233,8 @@ void Worker::receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds) {
 }
 
 void Worker::read_link(LinkId link, TunDevice& device) {
+  const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);  // first, as above
   const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
-  const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);
   const TimePoint now = boot_now();
   for (unsigned n = 0; n < kFrameRounds; ++n) {
     VirtioNetHeader header;

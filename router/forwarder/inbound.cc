@@ -176,8 +176,7 @@ bool Inbound::source_allowed(const PeerEntry& peer, const std::uint8_t* source, 
     return true;
   }
   if (peer.strict && may_be_strict) {
-    const RouteTarget owner = routes_->lookup(source, family);
-    if (owner == kNone || owner == kDiscard || owner.value != peer.shared->id.value) return false;
+    if (!tables_->leads_to(routes_->lookup(source, family), peer.shared->id)) return false;
   } else {
     const IpAddress address = family == Family::kV4 ? IpAddress::v4(std::span<const std::uint8_t, 4>(source, 4))
                                                     : IpAddress::v6(std::span<const std::uint8_t, 16>(source, 16));

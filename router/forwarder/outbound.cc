@@ -102,7 +102,7 @@ bool Outbound::find_target(const ForwardingTables& tables, const AllowedIpsRoot&
   } else {
     const RouteTarget route = routes.lookup(destination_bytes(target.packet, target.info), target.info.family);
     if (route == kDiscard) return refuse(target, DropReason::kRouteRefused), false;
-    target.peer = route == kNone ? nullptr : tables.peer(PeerId{route.group().value});
+    target.peer = tables.peer(route, target.packet, target.info);
     if (target.peer == nullptr) return refuse(target, DropReason::kNoPeer), false;
   }
   target.inner_mtu = target.peer->shared->inner_mtu.load(std::memory_order_relaxed);

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "router/allowed_ips/prefix_set.h"
+#include "router/allowed_ips/route_target.h"
 #include "router/base/ids.h"
 #include "router/base/ip_address.h"
 #include "router/base/spin_lock.h"
+#include "router/forwarder/next_hop_group.h"
 #include "router/forwarder/shared_parts.h"
 #include "router/gre/segment.h"
 #include "router/gre/sequence.h"
@@ -110,12 +112,27 @@ struct ForwardingTables {
   std::vector<LinkEntry> links;                          // by LinkId
   SharedVector<std::shared_ptr<const PeerEntry>> peers;  // by PeerId; null where there is none
   SharedMap<IpAddress, PeerId> overlay_owners;           // each peer's overlay addresses
+  SharedMap<NextHopGroupId, std::shared_ptr<const NextHopGroup>> groups;  // of several peers
   std::vector<IpAddress> own_overlay;                    // ours: probes to them are answered by the engine
   std::uint16_t listen_port = 0;                         // to know our own outer datagrams
 
   // Null where the link is no segment.
   const SegmentEntry* segment(LinkId link) const {
     return link.value < links.size() ? links[link.value].segment.get() : nullptr;
+  }
+  // Whom a packet goes to; null where nobody. The packet decides only where several peers share the prefix.
+  const PeerEntry* peer(RouteTarget route, std::span<const std::uint8_t> packet, const IpPacketInfo& info) const {
+    if (route == kNone || route == kDiscard) return nullptr;
+    if (!route.group().is_shared()) return peer(PeerId{route.value});
+    const auto* group = groups.find(route.group());
+    return group == nullptr ? nullptr : peer((*group)->pick(flow_hash(packet, info)));
+  }
+  // WireGuard's own rule: does the route of a source lead to this peer?
+  bool leads_to(RouteTarget route, PeerId id) const {
+    if (route == kNone || route == kDiscard) return false;
+    if (!route.group().is_shared()) return route.value == id.value;
+    const auto* group = groups.find(route.group());
+    return group != nullptr && (*group)->contains(id);
   }
   const PeerEntry* peer(PeerId id) const {
     const auto* entry = peers.find(id.value);

@@ -56,6 +56,9 @@ class Printer final : public AllowedIpsSink, public RoutingEvents {
         case LearnedChange::Action::kPeer:
           print(fmt::format("+ {} {}", prefix, names.at(change.peer)));
           break;
+        case LearnedChange::Action::kGroup:
+          print(fmt::format("+ {} {}", prefix, groups.at(change.group)));
+          break;
         case LearnedChange::Action::kDiscard:
           print(fmt::format("discard {}", prefix));
           break;
@@ -64,10 +67,19 @@ class Printer final : public AllowedIpsSink, public RoutingEvents {
       }
     }
   }
+  void define_group(NextHopGroupId group, std::span<const WeightedPeer> members) override {
+    for (const auto& member : members) {
+      auto& text = groups[group];
+      text += (text.empty() ? "" : "+") + names.at(member.peer);
+    }
+  }
+  void drop_group(NextHopGroupId group) override { groups.erase(group); }
+  void for_each_learned(const std::function<void(const LearnedChange&)>&) override {}
   void notice(std::string_view line) override { print(fmt::format("notice {}", line)); }
   void alert(std::string_view line) override { print(fmt::format("alert {}", line)); }
 
   std::map<PeerId, std::string> names;
+  std::map<NextHopGroupId, std::string> groups;
 
  private:
   static void print(const std::string& line) {

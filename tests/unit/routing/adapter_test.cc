@@ -29,14 +29,33 @@ PeerRouting peer(std::uint32_t id, const std::string& name, const std::string& o
 }
 
 struct Sink final : AllowedIpsSink {
+  void define_group(NextHopGroupId group, std::span<const WeightedPeer> members) override {
+    std::string text;
+    for (const auto& m : members) {
+      text += (text.empty() ? "" : "+") + std::to_string(m.peer.value);
+      if (m.weight != 1) text += "*" + std::to_string(m.weight);
+    }
+    EXPECT_TRUE(groups.emplace(group, text).second) << "a number was used again";
+    ++live;
+  }
+  void drop_group(NextHopGroupId group) override {
+    for (const auto& [p, to] : entries) EXPECT_NE(to, groups.at(group)) << p.to_string() << " leads to a dropped group";
+    --live;
+  }
+  void for_each_learned(const std::function<void(const LearnedChange&)>& visit) override {
+    for (const auto& [p, change] : changed_to) visit(change);
+  }
   void apply(std::span<const LearnedChange> changes) override {
     for (const auto& change : changes) {
       ++changed;
       if (change.action == Action::kRemove) {
         entries.erase(change.prefix);
+        changed_to.erase(change.prefix);
       } else {
-        entries[change.prefix] =
-            change.action == Action::kDiscard ? "discard" : std::to_string(change.peer.value);
+        changed_to[change.prefix] = change;
+        entries[change.prefix] = change.action == Action::kDiscard ? "discard"
+                                 : change.action == Action::kGroup ? groups.at(change.group)
+                                                                   : std::to_string(change.peer.value);
       }
     }
   }
@@ -45,6 +64,9 @@ struct Sink final : AllowedIpsSink {
     return it == entries.end() ? "" : it->second;
   }
   std::map<Prefix, std::string> entries;
+  std::map<Prefix, LearnedChange> changed_to;
+  std::map<NextHopGroupId, std::string> groups;
+  int live = 0;  // groups
   int changed = 0;
 };
 
@@ -135,7 +157,7 @@ TEST_F(AdapterTest, ARefusedPrefixIsADiscardAndDoesNotFallThrough) {
       "routed but refused: 10.3.1.0/24, 10.2.1.128/25 from peer fra: outside the peer's accept list"));
   EXPECT_TRUE(events.alerted("10.1.5.0/24 from peer nyc: belongs to this site"));
   EXPECT_EQ(status_of("10.3.1.0/24").decision,
-            (Decision{RouteState::kRefused, Reason::kOutsideAccept, PeerId{1}}));
+            (Decision{RouteState::kRefused, Reason::kOutsideAccept, PeerId{1}, {}, {}}));
   EXPECT_EQ(status_of("10.3.1.0/24").peer_name, "fra");
 
   learn("10.3.1.0/24", {"10.255.0.3"});
@@ -189,29 +211,118 @@ TEST_F(AdapterTest, AnUnknownNextHopOnTheOverlayIsKeptUntilItsPeerComes) {
   EXPECT_EQ(sink.at("10.4.1.0/24"), "discard");
 }
 
-TEST_F(AdapterTest, OfSeveralPeersTheOneThatHasItKeepsIt) {
-  learn("10.50.1.0/24", {"10.255.0.3"});
-  settle();
+TEST_F(AdapterTest, SeveralNextHopsAreSpreadOverTheirPeers) {
   learn("10.50.1.0/24", {"10.255.0.2", "10.255.0.3"});
   settle();
-  EXPECT_EQ(sink.at("10.50.1.0/24"), "2") << "kept";
-  EXPECT_EQ(status_of("10.50.1.0/24").next_hops.size(), 2U) << "all paths are known";
-  learn("10.50.1.0/24", {"10.255.0.2"});
-  settle();
-  EXPECT_EQ(sink.at("10.50.1.0/24"), "1");
+  EXPECT_EQ(sink.at("10.50.1.0/24"), "1+2");
+  EXPECT_EQ(status_of("10.50.1.0/24").peer_name, "fra, nyc");
   learn("10.50.2.0/24", {"10.255.0.3", "10.255.0.2"});
   settle();
-  EXPECT_EQ(sink.at("10.50.2.0/24"), "1") << "the lowest id";
+  EXPECT_EQ(sink.at("10.50.2.0/24"), "1+2");
+  EXPECT_EQ(sink.groups.size(), 1U) << "the same set is one group";
+  learn("10.50.1.0/24", {"10.255.0.2"});
+  settle();
+  EXPECT_EQ(sink.at("10.50.1.0/24"), "1") << "a dead peer's next hop goes";
   learn("10.3.9.0/24", {"10.255.0.2", "10.255.0.3"});
   settle();
   EXPECT_EQ(sink.at("10.3.9.0/24"), "2") << "the one that may have it";
+  EXPECT_EQ(status_of("10.3.9.0/24").refused_peer, "fra");
+  EXPECT_TRUE(events.alerted("10.3.9.0/24 from peer fra: outside the peer's accept list"));
+  withdraw("10.50.2.0/24");
+  settle();
+  EXPECT_EQ(sink.live, 0) << "the group goes with its last prefix";
+  EXPECT_EQ(adapter.status().peers.at(0).accepted, 1U);
+}
+
+TEST_F(AdapterTest, WeightsAreThoseOfTheNextHops) {
+  Route route{prefix("10.50.1.0/24"), {}};
+  route.next_hops.push_back({NextHop::Kind::kGateway, 0, kOverlay, address("10.255.0.2"), 25});
+  route.next_hops.push_back({NextHop::Kind::kGateway, 0, kOverlay, address("10.255.0.3"), 75});
+  adapter.on_route(route, now);
+  settle();
+  EXPECT_EQ(sink.at("10.50.1.0/24"), "1*25+2*75");
+}
+
+TEST_F(AdapterTest, ARecursiveNextHopFollowsTheRouteThatLeadsThere) {
+  auto wide = nyc();
+  wide.accept = Ceiling({CeilingRule::parse("10.0.0.0/8 le 24").value()});
+  adapter.set_peers({fra(), wide}, now);
+  learn("10.3.77.0/24", {"10.3.1.1"}, 0);
+  settle();
+  EXPECT_EQ(sink.at("10.3.77.0/24"), "discard") << "inside an accept: it may well resolve over gw0";
+  learn("10.3.1.0/24", {"10.255.0.3"});
+  settle();
+  settle(100ms);
+  settle();
+  EXPECT_EQ(sink.at("10.3.77.0/24"), "2") << "kept and tried again";
+  learn("10.3.1.0/24", {"172.31.12.2"}, 12);
+  settle();
+  settle(100ms);
+  settle();
+  EXPECT_EQ(sink.at("10.3.77.0/24"), "") << "over a GRE link now";
+  EXPECT_EQ(status_of("10.3.77.0/24").decision.reason, Reason::kOtherInterface);
+  withdraw("10.3.77.0/24");
+  withdraw("10.3.1.0/24");
+  settle();
+  settle(100ms);
+  EXPECT_EQ(adapter.next_deadline(), kNever);
+}
+
+TEST_F(AdapterTest, AnIpv4PrefixOverAnIpv6NextHop) {
+  auto six = fra();
+  six.overlay_addresses.push_back(address("fe80::2"));
+  six.overlay_addresses.push_back(address("fd00:255::2"));
+  adapter.set_peers({six, nyc()}, now);
+  learn("10.2.1.0/24", {"fd00:255::2"});
+  learn("10.2.2.0/24", {"fe80::2"});
+  learn("10.2.3.0/24", {"fe80::2"}, 9);
+  settle();
+  EXPECT_EQ(sink.at("10.2.1.0/24"), "1");
+  EXPECT_EQ(sink.at("10.2.2.0/24"), "1");
+  EXPECT_EQ(sink.at("10.2.3.0/24"), "") << "that link-local on another link is somebody else";
+}
+
+TEST_F(AdapterTest, ALeakTakesABoundedAmountAndOneLine) {
+  RoutingAdapter bounded{sink, events, {240s, 1'000, {}}};
+  bounded.set_overlay_ifindex(kOverlay, now);
+  auto leaky = nyc();
+  leaky.accept = Ceiling({CeilingRule::parse("0.0.0.0/0 le 32").value()});
+  leaky.max_prefixes = 100;
+  bounded.set_peers({fra(), leaky}, now);
+  const auto alerts = events.alerts.size();
+  Route good{prefix("10.2.1.0/24"), {{NextHop::Kind::kGateway, 0, kOverlay, address("10.255.0.2"), 1}}};
+  bounded.on_route(good, now);
+  for (std::uint32_t i = 0; i < 900; ++i) {
+    Route route{Prefix(IpAddress::v4(0x0b000000U + (i << 8)), 24),
+                {{NextHop::Kind::kGateway, 0, kOverlay, address("10.255.0.3"), 1}}};
+    bounded.on_route(route, now);
+    if (i % 100 == 0) bounded.tick(now += 2s);
+  }
+  bounded.tick(now += 1min);
+  EXPECT_EQ(bounded.status().accepted, 101U);
+  EXPECT_EQ(bounded.status().refused, 800U);
+  EXPECT_EQ(events.alerts.size(), alerts + 1) << events.alerts.back();
+  EXPECT_EQ(sink.at("10.2.1.0/24"), "1") << "the others are unharmed";
+  for (std::uint32_t i = 900; i < 5'000; ++i) {
+    Route route{Prefix(IpAddress::v4(0x0b000000U + (i << 8)), 24),
+                {{NextHop::Kind::kGateway, 0, kOverlay, address("10.255.0.3"), 1}}};
+    bounded.on_route(route, now);
+  }
+  bounded.tick(now += 1min);
+  EXPECT_EQ(bounded.status().routes, 1'000U);
+  EXPECT_EQ(bounded.status().not_taken, 4'001U);
+  EXPECT_EQ(events.alerts.size(), alerts + 2) << "and that the rest is not taken";
 }
 
 TEST_F(AdapterTest, TooManyPrefixesFreezeThePeer) {
   adapter.set_peers({fra(5), nyc()}, now);
-  for (int i = 0; i < 7; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
+  for (int i = 0; i < 4; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
   settle();
   EXPECT_TRUE(events.alerted("peer fra announces 4 of at most 5 prefixes"));
+  events.alerts.clear();
+  for (int i = 4; i < 7; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
+  settle();
+  EXPECT_FALSE(events.alerted("at most 5 prefixes")) << "the line that follows says more";
   EXPECT_TRUE(
       events.alerted("10.2.5.0/24, 10.2.6.0/24 from peer fra: more prefixes than the peer's max_prefixes"));
   EXPECT_EQ(sink.at("10.2.4.0/24"), "1");
@@ -330,8 +441,24 @@ TEST_F(AdapterTest, AZebraThatNeverComesBackIsForgottenAfterTheHoldTime) {
 TEST_F(AdapterTest, AuditRepairsTheSink) {
   learn("10.2.1.0/24", {"10.255.0.2"});
   settle();
-  EXPECT_EQ(adapter.audit({}),
-            (std::vector<LearnedChange>{{prefix("10.2.1.0/24"), Action::kPeer, PeerId{1}}}));
+  learn("10.3.1.0/24", {"10.255.0.3"});
+  learn("10.50.1.0/24", {"10.255.0.2", "10.255.0.3"});
+  learn("10.77.1.0/24", {"10.255.0.3"});
+  settle();
+  EXPECT_EQ(adapter.audit(now), 0U);
+  const auto good = sink.entries;
+  sink.entries.erase(prefix("10.2.1.0/24"));
+  sink.changed_to.erase(prefix("10.2.1.0/24"));
+  sink.changed_to[prefix("10.3.1.0/24")] = {prefix("10.3.1.0/24"), Action::kDiscard, {}};
+  sink.changed_to[prefix("10.9.0.0/16")] = {prefix("10.9.0.0/16"), Action::kPeer, PeerId{3}};
+  sink.entries[prefix("10.9.0.0/16")] = "3";
+  sink.changed_to[prefix("10.50.1.0/24")] = {prefix("10.50.1.0/24"), Action::kPeer, PeerId{1}};
+  EXPECT_EQ(adapter.audit(now), 4U);
+  EXPECT_EQ(sink.entries, good);
+  EXPECT_EQ(adapter.audit(now), 0U);
+  EXPECT_EQ(adapter.status().audits, 3U);
+  EXPECT_EQ(adapter.status().repaired, 4U);
+  EXPECT_TRUE(events.alerted("4 learned allowed-IPs were not as decided"));
 }
 
 // Whatever came in which order: in the end the sink has what the last state of each route asks for, and the

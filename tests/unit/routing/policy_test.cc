@@ -136,9 +136,12 @@ TEST(NextHopResolver, Table) {
   NextHopResolver resolver;
   auto all = peers();
   all[1].accept = ceiling({"192.0.2.0/24"});
+  all[0].static_prefixes.push_back(Prefix::parse("172.16.0.0/16").value());
+  all[1].static_prefixes.push_back(Prefix::parse("172.16.7.0/24").value());
   resolver.set_peers(all);
   resolver.set_overlay_ifindex(kOverlay);
   using Kind = NextHopResolver::Kind;
+  const auto somewhere = Prefix::parse("198.51.100.0/24").value();
   struct Case {
     const char* what;
     const char* gateway;
@@ -153,25 +156,34 @@ TEST(NextHopResolver, Table) {
       {"IPv6 link-local on gw0", "fe80::3", kOverlay, Kind::kPeer, 2},
       {"the same link-local elsewhere", "fe80::3", 4, Kind::kOtherInterface, 0},
       {"link-local without interface", "fe80::3", 0, Kind::kOtherInterface, 0},
+      {"inside static allowed-IPs, on gw0", "172.16.5.1", kOverlay, Kind::kPeer, 1},
+      {"inside static allowed-IPs, recursive", "172.16.5.1", 0, Kind::kPeer, 1},
+      {"the longest static one leads", "172.16.7.1", kOverlay, Kind::kPeer, 2},
+      {"inside static allowed-IPs, elsewhere", "172.16.5.1", 4, Kind::kOtherInterface, 0},
       {"no peer's, on gw0", "10.255.0.9", kOverlay, Kind::kUnknown, 0},
       {"no peer's link-local, on gw0", "fe80::9", kOverlay, Kind::kUnknown, 0},
       {"over a GRE link", "172.31.12.2", 12, Kind::kOtherInterface, 0},
-      {"recursive inside an accept", "10.44.0.1", 0, Kind::kUnknown, 0},
-      {"recursive inside another accept", "192.0.2.1", 0, Kind::kUnknown, 0},
-      {"recursive elsewhere", "203.0.113.1", 0, Kind::kOtherInterface, 0},
+      {"recursive inside an accept", "10.44.0.1", 0, Kind::kRecursive, 0},
+      {"recursive inside another accept", "192.0.2.1", 0, Kind::kRecursive, 0},
+      {"recursive elsewhere", "203.0.113.1", 0, Kind::kRecursive, 0},
   };
   for (const auto& c : cases) {
-    const auto resolution = resolver.resolve({NextHop::Kind::kGateway, 0, c.ifindex, address(c.gateway), 1});
+    const auto resolution = resolver.resolve(somewhere, {NextHop::Kind::kGateway, 0, c.ifindex, address(c.gateway), 1});
     EXPECT_EQ(resolution.kind, c.kind) << c.what;
     EXPECT_EQ(resolution.peer, PeerId{c.peer}) << c.what;
   }
-  EXPECT_EQ(resolver.resolve({NextHop::Kind::kInterface, 0, kOverlay, {}, 1}).kind, Kind::kUnknown);
-  EXPECT_EQ(resolver.resolve({NextHop::Kind::kInterface, 0, 3, {}, 1}).kind, Kind::kOtherInterface);
-  EXPECT_EQ(resolver.resolve({NextHop::Kind::kBlackhole, 0, 0, {}, 1}).kind, Kind::kNone);
-  EXPECT_EQ(resolver.resolve({NextHop::Kind::kGateway, 4, kOverlay, address("10.255.0.2"), 1}).kind,
+  EXPECT_EQ(resolver.resolve(somewhere, {NextHop::Kind::kInterface, 0, kOverlay, {}, 1}).kind, Kind::kUnknown);
+  EXPECT_EQ(resolver.resolve(somewhere, {NextHop::Kind::kInterface, 0, 3, {}, 1}).kind, Kind::kOtherInterface);
+  EXPECT_EQ(resolver.resolve(somewhere, {NextHop::Kind::kBlackhole, 0, 0, {}, 1}).kind, Kind::kNone);
+  EXPECT_EQ(resolver.resolve(somewhere, {NextHop::Kind::kGateway, 4, kOverlay, address("10.255.0.2"), 1}).kind,
             Kind::kOtherInterface);
+  EXPECT_EQ(resolver.resolve(Prefix::parse("172.16.7.64/26").value(), {NextHop::Kind::kInterface, 0, kOverlay, {}, 1}).peer,
+            PeerId{2})
+      << "without a gateway, inside static allowed-IPs";
+  EXPECT_EQ(resolver.without_route(address("192.0.2.1")), Kind::kUnknown);
+  EXPECT_EQ(resolver.without_route(address("203.0.113.1")), Kind::kOtherInterface);
   resolver.set_overlay_ifindex(0);
-  EXPECT_EQ(resolver.resolve({NextHop::Kind::kGateway, 0, 0, address("fe80::3"), 1}).kind,
+  EXPECT_EQ(resolver.resolve(somewhere, {NextHop::Kind::kGateway, 0, 0, address("fe80::3"), 1}).kind,
             Kind::kOtherInterface)
       << "no overlay device yet";
 }

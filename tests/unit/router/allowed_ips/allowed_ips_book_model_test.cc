@@ -30,7 +30,7 @@ class BookModel : public ::testing::Test {
     const LearnedRoute route{prefix(p), action, peer};
     book.learn({&route, 1});
   }
-  std::size_t count(PeerId peer) const { return book.entries(peer).size(); }
+  std::size_t count(PeerId peer) { return book.entries(peer).size(); }
 
   QuiescentDomain domain;
   AllowedIpsTable table{domain};

@@ -247,9 +247,22 @@ TEST_P(RandomOperations, AgreeWithTheReference) {
     }
     operations += count;
     table.apply(batch);
+    std::vector<IpAddress> addresses;
     for (int i = 0; i < 30; ++i) {
-      const IpAddress address = generate.address(generate.below(2) == 0, GetParam());
-      ASSERT_EQ(look_up(table, address), reference.lookup(address)) << address.to_string();
+      addresses.push_back(generate.address(generate.below(2) == 0, GetParam()));
+      ASSERT_EQ(look_up(table, addresses.back()), reference.lookup(addresses.back())) << addresses.back().to_string();
+    }
+    for (const Family family : {Family::kV4, Family::kV6}) {
+      std::vector<const std::uint8_t*> bytes;
+      std::vector<RouteTarget> found(AllowedIpsRoot::kMaxBatch), expected;
+      for (const auto& address : addresses) {
+        if (address.family() != family) continue;
+        bytes.push_back(address.data());
+        expected.push_back(reference.lookup(address));
+      }
+      table.root().load()->lookup_batch(bytes, family, found.data());
+      found.resize(bytes.size());
+      ASSERT_EQ(found, expected) << "in a batch";
     }
     for (const auto& update : batch) {
       const auto entry = reference.entries().find(update.prefix);

@@ -1,0 +1,77 @@
+// How a running site learns routes, and what becomes of them in the engine.
+#include "overlay/daemon/running_site.h"
+#include "router/engine/boot_clock.h"
+
+namespace greywire::daemon {
+
+std::vector<routing::PeerRouting> RunningSite::peer_routing() const {
+  std::vector<routing::PeerRouting> peers;
+  for (const auto& [name, record] : peers_) {
+    routing::PeerRouting peer;
+    peer.id = record.id;
+    peer.name = name;
+    peer.overlay_addresses = record.config->overlay_addresses;
+    peer.overlay_addresses.push_back(config::link_local_of(record.config->public_key));
+    peer.static_prefixes = record.config->allowed_ips;
+    peer.accept = record.config->accept;
+    peer.max_prefixes = record.config->max_prefixes;
+    peers.push_back(std::move(peer));
+  }
+  return peers;
+}
+
+std::vector<Prefix> RunningSite::own_prefixes() const {
+  std::vector<Prefix> own = config_->site.networks;
+  for (const IpAddress& address : config_->site.overlay_addresses) own.push_back(Prefix::host(address));
+  return own;
+}
+
+void RunningSite::start_routing() {
+  routing::AdapterOptions options;
+  if (config_->routing) options.hold_time = config_->routing->hold;
+  adapter_ = std::make_unique<routing::RoutingAdapter>(*this, *this, options);
+  const TimePoint now = engine::boot_now();
+  adapter_->set_own(own_prefixes(), now);
+  adapter_->set_overlay_ifindex(gateway_ifindex_, now);
+  adapter_->set_peers(peer_routing(), now);
+  if (!config_->routing) return;
+  zebra_ = std::make_unique<routing::zapi::Client>(io_, config_->routing->zebra, *adapter_, engine::boot_now);
+  zebra_->start();
+}
+
+void RunningSite::apply(std::span<const routing::LearnedChange> changes) {
+  using Action = routing::LearnedChange::Action;
+  std::vector<LearnedRoute> routes;
+  routes.reserve(changes.size());
+  for (const auto& change : changes) {
+    LearnedRoute route;
+    route.prefix = change.prefix;
+    route.peer = change.peer;
+    route.group = change.group;
+    switch (change.action) {
+      case Action::kPeer: route.action = LearnedRoute::Action::kToPeer; break;
+      case Action::kGroup: route.action = LearnedRoute::Action::kToGroup; break;
+      case Action::kDiscard: route.action = LearnedRoute::Action::kRefused; break;
+      case Action::kRemove: route.action = LearnedRoute::Action::kWithdrawn; break;
+    }
+    routes.push_back(route);
+  }
+  engine_->learn(std::move(routes));
+}
+
+void RunningSite::define_group(NextHopGroupId group, std::span<const WeightedPeer> members) {
+  engine_->define_group(group, {members.begin(), members.end()});
+}
+
+void RunningSite::drop_group(NextHopGroupId group) { engine_->drop_group(group); }
+
+void RunningSite::for_each_learned(const std::function<void(const routing::LearnedChange&)>& visit) {
+  using Action = routing::LearnedChange::Action;
+  engine_->for_each_learned([&](const Prefix& prefix, RouteTarget target) {
+    if (target == kDiscard) return visit({prefix, Action::kDiscard, {}});
+    if (target.group().is_shared()) return visit({prefix, Action::kGroup, {}, target.group()});
+    visit({prefix, Action::kPeer, PeerId{target.value}});
+  });
+}
+
+}  // namespace greywire::daemon
