@@ -101,7 +101,7 @@ int main(int argc, char** argv) {
     peers.push_back(parse_peer(argv[i]));
     printer.names[peers.back().id] = peers.back().name;
   }
-  RoutingAdapter adapter(printer, printer, {std::chrono::seconds(std::stoul(argv[3]))});
+  RoutingAdapter adapter(printer, printer, {std::chrono::seconds(std::stoul(argv[3])), AdapterOptions{}.max_routes, {}});
   adapter.set_overlay_ifindex(if_nametoindex(argv[2]), clock_now());
   adapter.set_peers(std::move(peers), clock_now());
   boost::asio::io_context io;
