@@ -143,6 +143,29 @@ std::string tunnel_table(const SiteStatus& status, bool colour) {
   return table.empty() ? std::string() : table.to_string(colour);
 }
 
+std::string segment_table(const SiteStatus& status, bool colour) {
+  TextTable table({{"SEGMENT"},
+                   {"PORT"},
+                   {"STATE"},
+                   {"KEY", kRight},
+                   {"REMOTE"},
+                   {"MACS", kRight},
+                   {"RECEIVED", kRight},
+                   {"SENT", kRight}});
+  for (const auto& tunnel : status.tunnels) {
+    if (!tunnel.segment) continue;
+    for (const auto& port : tunnel.segment->ports) {
+      const Cell state = port.blocked.count() == 0
+                             ? Cell("forwards", Style::kGood)
+                             : Cell(fmt::format("blocked {}", age_text(port.blocked)), Style::kBad);
+      table.add_row({tunnel.name, port.peer.empty() ? std::string("local") : port.peer, state,
+                     port.key ? number(*port.key) : std::string(), port.remote ? port.remote->to_string() : std::string(),
+                     number(port.macs), bytes_text(port.rx_bytes), bytes_text(port.tx_bytes)});
+    }
+  }
+  return table.empty() ? std::string() : "\n" + table.to_string(colour);
+}
+
 std::string mtu_table(const SiteStatus& status, bool colour) {
   TextTable table({{"NAME"},
                    {"KIND"},
@@ -245,7 +268,7 @@ std::string render_peers(const SiteStatus& status, bool colour) {
 }
 
 std::string render_tunnels(const SiteStatus& status, bool colour) {
-  return or_none(tunnel_table(status, colour), "no tunnels");
+  return or_none(tunnel_table(status, colour), "no tunnels") + segment_table(status, colour);
 }
 
 std::string render_mtus(const SiteStatus& status, bool colour) {

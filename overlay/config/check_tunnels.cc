@@ -18,9 +18,11 @@ class TunnelCheck {
   void run() {
     for (const auto& tunnel : config_.tunnels) {
       check_name(tunnel);
+      check_keys_of_kind(tunnel);
       check_bridge(tunnel);
       check_addresses(tunnel);
-      check_peer(tunnel);
+      check_segment(tunnel);
+      for (const auto& leg : legs_of(tunnel)) check_peer(leg);
     }
   }
 
@@ -46,7 +48,7 @@ class TunnelCheck {
     if (tunnel.bridge.empty()) return;
     const auto at = tunnel.at.of("bridge");
     if (tunnel.at.is_wrong("kind") || !tunnel.at.has("kind")) return;
-    if (tunnel.kind != TunnelKind::kGretap) {
+    if (tunnel.kind == TunnelKind::kGre) {
       return error(at, fmt::format("tunnel '{}' is a gre link, which carries no Ethernet frames: 'bridge' needs kind = "
                                    "\"gretap\"", tunnel.name));
     }
@@ -58,7 +60,8 @@ class TunnelCheck {
     const auto [first, is_new] = bridges_.emplace(tunnel.bridge, &tunnel);
     if (!is_new && !(tunnel.stp && first->second->stp)) {
       error(at, fmt::format("bridge '{}' has the TAPs '{}' and '{}', which can make a loop: write stp = true in each if the "
-                            "bridge runs a spanning tree", tunnel.bridge, first->second->name, tunnel.name));
+                            "bridge runs a spanning tree, or make one tunnel of kind \"segment\" of them", tunnel.bridge,
+                            first->second->name, tunnel.name));
     }
   }
 
@@ -78,6 +81,56 @@ class TunnelCheck {
     }
   }
 
+  void check_keys_of_kind(const Tunnel& tunnel) {
+    if (tunnel.at.is_wrong("kind") || !tunnel.at.has("kind")) {
+      if (!tunnel.at.has("peer") && !tunnel.at.has("peers")) needs(tunnel, "peer", "the name of a peer");
+      return;
+    }
+    static constexpr const char* kOfSegments[] = {"peers", "hub", "bpdu", "broadcast_limit", "multicast_limit",
+                                                  "unknown_limit", "mac_limit", "mac_limit_peer", "mac_age", "macs",
+                                                  "loop_probe", "loop_block"};
+    if (tunnel.kind == TunnelKind::kSegment) {
+      if (!tunnel.at.has("peers")) needs(tunnel, "peers", "a list of peers, such as [\"fra\", \"nyc key 43\"]");
+      for (const char* key : {"peer", "remote"}) {
+        if (tunnel.at.has(key)) error(tunnel.at.of(key), fmt::format("tunnel '{}' is a segment: its ends are in 'peers', not in "
+                                                                     "'{}'", tunnel.name, key));
+      }
+      return;
+    }
+    if (!tunnel.at.has("peer")) needs(tunnel, "peer", "the name of a peer");
+    for (const char* key : kOfSegments) {
+      if (tunnel.at.has(key)) error(tunnel.at.of(key), fmt::format("'{}' is only for kind = \"segment\"", key));
+    }
+  }
+
+  void needs(const Tunnel& tunnel, std::string_view key, std::string_view type) {
+    error(tunnel.at.section(), fmt::format("[[tunnel]] needs '{}': {}", key, type));
+  }
+
+  void check_segment(const Tunnel& tunnel) {
+    if (tunnel.kind != TunnelKind::kSegment || !tunnel.at.has("peers") || tunnel.at.is_wrong("peers")) return;
+    const auto& segment = tunnel.segment;
+    std::vector<std::string_view> names;
+    for (const auto& member : segment.peers) {
+      const bool twice = std::find(names.begin(), names.end(), member.peer) != names.end();
+      if (twice) error(tunnel.at.of("peers"), fmt::format("peer '{}' is on segment '{}' twice", member.peer, tunnel.name));
+      names.push_back(member.peer);
+    }
+    if (names.empty()) error(tunnel.at.of("peers"), fmt::format("segment '{}' has no peers", tunnel.name));
+    const auto on_it = [&](const char* key, const std::string& name) {
+      if (std::find(names.begin(), names.end(), name) != names.end()) return;
+      error(tunnel.at.of(key), fmt::format("peer '{}' is not on segment '{}'{}", name, tunnel.name, did_you_mean(name, names)));
+    };
+    for (const auto& name : segment.spokes) on_it("hub", name);
+    for (const auto& fixed : segment.macs) {
+      if (!fixed.peer.empty()) on_it("macs", fixed.peer);
+    }
+    if (tunnel.sequence && (segment.hub || !segment.spokes.empty())) {
+      error(tunnel.at.of("sequence"), fmt::format("segment '{}' passes frames on between peers, which come in at several "
+                                                  "workers: leave out 'sequence' or 'hub'", tunnel.name));
+    }
+  }
+
   void check_peer(const Tunnel& tunnel) {
     if (tunnel.peer.empty()) return;
     const auto* peer = config_.find_peer(tunnel.peer);
@@ -87,8 +140,9 @@ class TunnelCheck {
         if (known.name.empty()) return;  // its name was wrong or left out: it may well be the one meant here
         names.push_back(known.name);
       }
-      return error(tunnel.at.of("peer"), fmt::format("tunnel '{}': there is no peer '{}'{}", tunnel.name, tunnel.peer,
-                                                     did_you_mean(tunnel.peer, names)));
+      return error(tunnel.at.of(tunnel.at.has("peers") ? "peers" : "peer"),
+                   fmt::format("tunnel '{}': there is no peer '{}'{}", tunnel.name, tunnel.peer,
+                               did_you_mean(tunnel.peer, names)));
     }
     if (ends_are_wrong(tunnel, *peer)) return;
     const auto delivery = delivery_of(config_.site, *peer, tunnel);
@@ -119,11 +173,11 @@ class TunnelCheck {
       error(tunnel.at.of("remote"), fmt::format("tunnel '{}': peer '{}' may not send from {}: add it to the peer's "
                                                 "overlay_address or allowed_ips", tunnel.name, peer.name, remote));
     }
-    const auto [first, is_new] = ends_.emplace(std::tuple(delivery.local, delivery.remote, tunnel.key), &tunnel);
+    const auto [first, is_new] = ends_.emplace(std::tuple(delivery.local, delivery.remote, tunnel.key), tunnel.name);
     if (is_new) return;
     const auto key = tunnel.key ? fmt::format("key {}", *tunnel.key) : "no key";
     error(tunnel.at.of("key"), fmt::format("tunnels '{}' and '{}' have the same ends ({} and {}) and {}: give one of them "
-                                           "another 'key'", first->second->name, tunnel.name, delivery.local.to_string(),
+                                           "another 'key'", first->second, tunnel.name, delivery.local.to_string(),
                                            remote, key));
   }
 
@@ -142,7 +196,7 @@ class TunnelCheck {
   std::map<std::string_view, const Tunnel*> names_;
   std::map<std::string_view, const Tunnel*> bridges_;
   std::map<IpAddress, const Tunnel*> addresses_;
-  std::map<std::tuple<IpAddress, IpAddress, std::optional<std::uint32_t>>, const Tunnel*> ends_;
+  std::map<std::tuple<IpAddress, IpAddress, std::optional<std::uint32_t>>, std::string> ends_;
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "overlay/config/config.h"
 
+#include <algorithm>
+
 namespace greywire::config {
 
 const Peer* Config::find_peer(std::string_view name) const {
@@ -9,7 +11,37 @@ const Peer* Config::find_peer(std::string_view name) const {
   return nullptr;
 }
 
-std::string_view to_string(TunnelKind kind) { return kind == TunnelKind::kGre ? "gre" : "gretap"; }
+std::vector<Tunnel> legs_of(const Tunnel& tunnel) {
+  if (tunnel.kind != TunnelKind::kSegment) return {tunnel};
+  std::vector<Tunnel> out;
+  for (const auto& member : tunnel.segment.peers) {
+    Tunnel& leg = out.emplace_back(tunnel);
+    leg.kind = TunnelKind::kGretap;
+    leg.peer = member.peer;
+    if (member.key) leg.key = member.key;
+    leg.segment = {};
+  }
+  return out;
+}
+
+bool has_enabled_peer(const Config& config, const Tunnel& tunnel) {
+  const auto enabled = [&](std::string_view name) {
+    const Peer* peer = config.find_peer(name);
+    return peer != nullptr && peer->enabled;
+  };
+  if (tunnel.kind != TunnelKind::kSegment) return enabled(tunnel.peer);
+  return std::any_of(tunnel.segment.peers.begin(), tunnel.segment.peers.end(),
+                     [&](const SegmentMember& member) { return enabled(member.peer); });
+}
+
+std::string_view to_string(TunnelKind kind) {
+  switch (kind) {
+    case TunnelKind::kGre: return "gre";
+    case TunnelKind::kGretap: return "gretap";
+    case TunnelKind::kSegment: return "segment";
+  }
+  return "gre";
+}
 
 std::string_view to_string(SourceCheck check) { return check == SourceCheck::kCeiling ? "ceiling" : "strict"; }
 

@@ -51,7 +51,8 @@ class KeyPositions {
 
 enum class LogLevel : std::uint8_t { kTrace, kDebug, kInfo, kWarning, kError };
 enum class SourceCheck : std::uint8_t { kCeiling, kStrict };
-enum class TunnelKind : std::uint8_t { kGre, kGretap };  // a routed link (TUN), a bridged one (TAP)
+// A routed link (TUN), a bridged one (TAP), one TAP over several peers.
+enum class TunnelKind : std::uint8_t { kGre, kGretap, kSegment };
 
 struct Site {
   std::string name;
@@ -93,6 +94,25 @@ struct Peer {
   friend bool operator==(const Peer&, const Peer&) = default;
 };
 
+// What only an L2 segment has.
+struct Segment {
+  std::vector<SegmentMember> peers;         // in the order of the ports, from 1
+  bool hub = false;                         // all peers are spokes
+  std::vector<std::string> spokes;          // or these
+  std::vector<FixedMacEntry> macs;
+  std::uint32_t mac_limit = 8192;
+  std::uint32_t mac_limit_peer = 2048;
+  std::chrono::milliseconds mac_age{300'000};
+  std::uint32_t broadcast_limit = 1000;     // frames a second from one port, 0: none
+  std::uint32_t multicast_limit = 4000;
+  std::uint32_t unknown_limit = 1000;
+  bool forward_bpdus = false;
+  std::chrono::milliseconds loop_probe{1000};   // 0: "off"
+  std::chrono::milliseconds loop_block{60'000};
+
+  friend bool operator==(const Segment&, const Segment&) = default;
+};
+
 struct Tunnel {
   std::string name;                         // of the device
   TunnelKind kind = TunnelKind::kGre;
@@ -114,6 +134,7 @@ struct Tunnel {
   bool sequence = false;
   bool checksum = false;
   std::optional<std::uint8_t> encap_limit;  // nullopt: "none"
+  Segment segment;                          // of kSegment
   KeyPositions at;
   friend bool operator==(const Tunnel&, const Tunnel&) = default;
 };
@@ -146,7 +167,11 @@ struct Config {
   const Peer* find_peer(std::string_view name) const;  // nullptr: none; valid until `peers` changes
 };
 
-std::string_view to_string(TunnelKind kind);        // "gre", "gretap"
+// What a tunnel is on the wire: itself, or for a segment a gretap tunnel with each of its peers.
+std::vector<Tunnel> legs_of(const Tunnel& tunnel);
+bool has_enabled_peer(const Config& config, const Tunnel& tunnel);
+
+std::string_view to_string(TunnelKind kind);        // "gre", "gretap", "segment"
 std::string_view to_string(SourceCheck check);      // "ceiling", "strict"
 std::string_view to_string(LogLevel level);         // "trace", "debug", "info", "warning", "error"
 

@@ -67,7 +67,7 @@ const Peer* enabled_peer(const Config& config, std::string_view name) {
 
 const Tunnel* enabled_tunnel(const Config& config, std::string_view name) {
   for (const auto& tunnel : config.tunnels) {
-    if (tunnel.name == name) return enabled_peer(config, tunnel.peer) == nullptr ? nullptr : &tunnel;
+    if (tunnel.name == name) return has_enabled_peer(config, tunnel) ? &tunnel : nullptr;
   }
   return nullptr;
 }
@@ -92,6 +92,12 @@ void compare_peers(const Config& before, const Config& after, ConfigDiff& out) {
 // A tunnel with sequence numbers has a device with one queue.
 bool same_device(const Tunnel& a, const Tunnel& b) { return a.kind == b.kind && a.sequence == b.sequence; }
 
+bool is_of(const Tunnel& tunnel, const std::set<std::string_view>& peers) {
+  const auto& members = tunnel.segment.peers;
+  return peers.count(tunnel.peer) != 0 ||
+         std::any_of(members.begin(), members.end(), [&](const SegmentMember& m) { return peers.count(m.peer) != 0; });
+}
+
 void compare_tunnels(const Config& before, const Config& after, ConfigDiff& out) {
   std::set<std::string_view> touched;
   for (const auto* list : {&out.removed_peers, &out.changed_peers, &out.added_peers}) {
@@ -106,7 +112,7 @@ void compare_tunnels(const Config& before, const Config& after, ConfigDiff& out)
       out.removed_tunnels.push_back(old->name);
     } else if (!(*now == *old)) {
       out.changed_tunnels.push_back(old->name);
-    } else if (moved || touched.count(now->peer) != 0) {
+    } else if (moved || is_of(*now, touched)) {
       out.affected_tunnels.push_back(old->name);
     }
   }

@@ -38,7 +38,23 @@ DerivedPeer derive_peer(const Config& config, const Peer& peer, const PathOf& pa
   return {peer.name, peer.enabled, link_local_of(peer.public_key), effective_keepalive(peer), inner, mss_limits(inner)};
 }
 
+DerivedTunnel derive_tunnel(const Config& config, const Tunnel& tunnel, const PathOf& path_of);
+
+// What is flooded goes to all peers: the narrowest counts.
+DerivedTunnel derive_segment(const Config& config, const Tunnel& segment, const PathOf& path_of) {
+  DerivedTunnel out;
+  out.enabled = false;
+  for (const Tunnel& leg : legs_of(segment)) {
+    const DerivedTunnel each = derive_tunnel(config, leg, path_of);
+    if (!each.enabled || (out.enabled && each.payload_mtu >= out.payload_mtu)) continue;
+    out = each;
+  }
+  out.name = segment.name;
+  return out;
+}
+
 DerivedTunnel derive_tunnel(const Config& config, const Tunnel& tunnel, const PathOf& path_of) {
+  if (tunnel.kind == TunnelKind::kSegment) return derive_segment(config, tunnel, path_of);
   DerivedTunnel out;
   out.name = tunnel.name;
   out.peer = tunnel.peer;

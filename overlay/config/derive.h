@@ -83,8 +83,8 @@ struct DerivedPeer {
 
 struct DerivedTunnel {
   std::string name;
-  std::string peer;
-  bool enabled = true;                // false: its peer is disabled
+  std::string peer;                   // of a segment: the one with the narrowest path
+  bool enabled = true;                // false: its peer is disabled, all of a segment's are
   Delivery delivery;
   Mtu payload_mtu;
   Mtu device_mtu;

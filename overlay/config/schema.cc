@@ -19,20 +19,16 @@ constexpr std::array<Choice<LogLevel>, 5> kLogLevels{{{"trace", LogLevel::kTrace
                                                       {"error", LogLevel::kError}}};
 constexpr std::array<Choice<SourceCheck>, 2> kSourceChecks{
     {{"ceiling", SourceCheck::kCeiling}, {"strict", SourceCheck::kStrict}}};
-constexpr std::array<Choice<TunnelKind>, 2> kKinds{{{"gre", TunnelKind::kGre}, {"gretap", TunnelKind::kGretap}}};
+constexpr std::array<Choice<TunnelKind>, 3> kKinds{
+    {{"gre", TunnelKind::kGre}, {"gretap", TunnelKind::kGretap}, {"segment", TunnelKind::kSegment}}};
+constexpr std::array<Choice<bool>, 2> kBpdus{{{"forward", true}, {"drop", false}}};
+constexpr std::int64_t kMostFrames = 10'000'000;
 constexpr std::array<Choice<Family>, 2> kDeliveries{{{"ipv4", Family::kV4}, {"ipv6", Family::kV6}}};
 constexpr std::array<Choice<bool>, 2> kDscp{{{"copy", true}, {"zero", false}}};
 constexpr std::array<Choice<gre::DfPolicy>, 3> kDfPolicies{
     {{"clear", gre::DfPolicy::kClear}, {"set", gre::DfPolicy::kSet}, {"inherit", gre::DfPolicy::kInherit}}};
 constexpr std::array<Choice<bool>, 2> kTooBig{{{"icmp", true}, {"fragment", false}}};
 constexpr std::array<Choice<bool>, 2> kOnOff{{{"on", true}, {"off", false}}};
-
-void read_kind(Reading& r, const TomlNode& n, Tunnel& t) {
-  if (n.kind == TomlNode::Kind::kString && n.text == "segment") {
-    return r.refuse(n, "this version has no L2 segments: write one gretap tunnel for each peer");
-  }
-  r.choice<TunnelKind>(n, kKinds, t.kind);
-}
 
 bool is_word(const TomlNode& n, std::string_view word) { return n.kind == TomlNode::Kind::kString && n.text == word; }
 
@@ -55,6 +51,28 @@ void read_tos(Reading& r, const TomlNode& n, Tunnel& t) {
   if (*tos % 4 != 0) return r.refuse(n, "its two low bits are ECN's and follow the packet inside: write a multiple of 4");
   t.tos_policy = gre::TosPolicy::kFixed;
   t.tos = *tos;
+}
+
+void read_hub(Reading& r, const TomlNode& n, Tunnel& t) {
+  if (n.kind == TomlNode::Kind::kBoolean) return r.boolean(n, t.segment.hub);
+  r.list(n, parse_name, t.segment.spokes);
+}
+
+void read_time(Reading& r, const TomlNode& n, std::chrono::milliseconds least, std::chrono::milliseconds greatest,
+               std::chrono::milliseconds& out) {
+  std::optional<std::chrono::milliseconds> time;
+  r.text(n, parse_duration, time);
+  if (!time) return;
+  if (*time < least || *time > greatest) return r.wrong_type(n);
+  out = *time;
+}
+
+void read_loop_probe(Reading& r, const TomlNode& n, Tunnel& t) {
+  if (is_word(n, "off")) {
+    t.segment.loop_probe = {};
+  } else {
+    read_time(r, n, std::chrono::milliseconds(100), std::chrono::minutes(1), t.segment.loop_probe);
+  }
 }
 
 void read_encap_limit(Reading& r, const TomlNode& n, Tunnel& t) {
@@ -207,13 +225,15 @@ const std::array<Key<Peer>, 17> kPeer{{
    [](Reading& r, const TomlNode& n, Peer& p) { r.choice<bool>(n, kDscp, p.copy_dscp); }},
 }};
 
-const std::array<Key<Tunnel>, 19> kTunnel{{
+const std::array<Key<Tunnel>, 31> kTunnel{{
   {{"name", "an interface name of at most 15 characters", "", "The device.", kRequired},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_interface_name, t.name); }},
-  {{"kind", "\"gre\" or \"gretap\"", "",
-    "`\"gre\"` is a routed link (TUN), `\"gretap\"` carries Ethernet frames (TAP), for a bridge.", kRequired},
-   read_kind},
-  {{"peer", "the name of a peer", "", "Who is at the other end; GRE is taken from nobody else.", kRequired},
+  {{"kind", "\"gre\", \"gretap\" or \"segment\"", "",
+    "`\"gre\"` is a routed link (TUN), `\"gretap\"` carries Ethernet frames (TAP), for a bridge; `\"segment\"` is one TAP "
+    "that is a switch over several gretap peers.", kRequired},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.choice<TunnelKind>(n, kKinds, t.kind); }},
+  {{"peer", "the name of a peer", "none; gre and gretap need it",
+    "Who is at the other end; GRE is taken from nobody else.", kOptional},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_name, t.peer); }},
   {{"key", "a number from 0 to 4294967295", "none",
     "The GRE key. Both ends must have the same; it tells tunnels between the same addresses apart.", kOptional},
@@ -271,6 +291,47 @@ const std::array<Key<Tunnel>, 19> kTunnel{{
     "The Tunnel Encapsulation Limit (RFC 2473) of IPv6 delivery packets, as Linux' `encaplimit` (4 there). It is understood "
     "when it comes, and counted down when the packet inside has one, whatever stands here.", kOptional},
    read_encap_limit},
+  {{"peers", "a list of peers, such as [\"fra\", \"nyc key 43\"]", "none; a segment needs it",
+    "Who is on the segment, each with a GRE key of its own where the one of `key` is not meant. Like all keys from here on, "
+    "only for `\"segment\"`.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.list(n, SegmentMember::parse, t.segment.peers); }},
+  {{"hub", "true, false or a list of peers", "false",
+    "Peers whose frames this site passes on to other peers, and theirs to them: all, or those named. In a full mesh nobody "
+    "does, since each peer gets its own copy.", kOptional},
+   read_hub},
+  {{"bpdu", "\"drop\" or \"forward\"", "\"drop\"",
+    "Frames of spanning tree protocols. Those of LACP, LLDP and other link protocols never pass.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.choice<bool>(n, kBpdus, t.segment.forward_bpdus); }},
+  {{"broadcast_limit", "a number of frames from 0 to 10000000", "1000",
+    "Broadcasts a second from one peer, and from this site's side; all together may send four times that. 0: no limit.",
+    kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.integer(n, 0, kMostFrames, t.segment.broadcast_limit); }},
+  {{"multicast_limit", "a number of frames from 0 to 10000000", "4000", "The same for multicast.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.integer(n, 0, kMostFrames, t.segment.multicast_limit); }},
+  {{"unknown_limit", "a number of frames from 0 to 10000000", "1000",
+    "The same for frames whose destination is not known yet, which go to everybody.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.integer(n, 0, kMostFrames, t.segment.unknown_limit); }},
+  {{"mac_limit", "a number from 16 to 1000000", "8192",
+    "How many MACs are learned; frames to others go to everybody.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.integer(n, 16, 1'000'000, t.segment.mac_limit); }},
+  {{"mac_limit_peer", "a number from 1 to 1000000", "2048", "... behind one peer.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.integer(n, 1, 1'000'000, t.segment.mac_limit_peer); }},
+  {{"mac_age", "a time from 10s to 24h, such as \"300s\"", "\"5m\"", "When a MAC that is silent is forgotten.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) {
+     read_time(r, n, std::chrono::seconds(10), std::chrono::hours(24), t.segment.mac_age);
+   }},
+  {{"macs", "a list of MACs with their place, such as [\"02:00:5e:10:00:01 fra\", \"02:00:5e:10:00:02 local\"]", "none",
+    "MACs that are always behind one peer, or on this site's side. From elsewhere nobody may send with them.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.list(n, FixedMacEntry::parse, t.segment.macs); }},
+  {{"loop_probe", "a time from 100ms to 1m, or \"off\"", "\"1s\"",
+    "How often a probe frame goes out, by one peer after the other and on this site's side, while there is traffic. One that "
+    "comes back shows a loop.", kOptional},
+   read_loop_probe},
+  {{"loop_block", "a time from 1s to 1h", "\"1m\"",
+    "How long a peer stays blocked after a loop was seen through it; longer while probes come back.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) {
+     read_time(r, n, std::chrono::seconds(1), std::chrono::hours(1), t.segment.loop_block);
+   }},
 }};
 
 const std::array<Key<Underlay>, 6> kUnderlay{{

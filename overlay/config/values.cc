@@ -137,6 +137,31 @@ Result<Liveness> Liveness::parse(std::string_view text) {
 
 std::string Liveness::to_string() const { return fmt::format("{} x {}", duration_to_string(interval), count); }
 
+Result<SegmentMember> SegmentMember::parse(std::string_view text) {
+  const auto space = std::min(text.find(' '), text.size());
+  const auto name = parse_name(text.substr(0, space));
+  if (!name) return name.error();
+  const auto rest = trimmed(text.substr(space));
+  if (rest.empty()) return SegmentMember{*name, std::nullopt};
+  const auto key = rest.starts_with("key ") ? parse_number<std::uint32_t>(trimmed(rest.substr(4))) : std::nullopt;
+  if (!key) return Error{fmt::format("'{}' is not a peer of a segment (expected \"fra\" or \"fra key 43\")", text)};
+  return SegmentMember{*name, key};
+}
+
+Result<FixedMacEntry> FixedMacEntry::parse(std::string_view text) {
+  const auto space = std::min(text.find(' '), text.size());
+  const auto mac = MacAddress::parse(text.substr(0, space));
+  const auto where = trimmed(text.substr(space));
+  if (!mac || where.empty()) {
+    return Error{fmt::format("'{}' is not a fixed MAC (expected \"02:00:5e:10:00:01 fra\" or \"... local\")", text)};
+  }
+  if (mac->is_group() || mac->is_zero()) return Error{fmt::format("{} is no address of a single station", mac->to_string())};
+  if (where == "local") return FixedMacEntry{*mac, ""};
+  const auto name = parse_name(where);
+  if (!name) return name.error();
+  return FixedMacEntry{*mac, *name};
+}
+
 Result<std::optional<Liveness>> parse_liveness(std::string_view text) {
   if (text == "off") return std::optional<Liveness>();
   const auto liveness = Liveness::parse(text);

@@ -10,6 +10,7 @@
 
 #include "router/base/ip_address.h"
 #include "router/base/result.h"
+#include "router/packet/mac_address.h"
 
 namespace greywire::config {
 
@@ -44,6 +45,24 @@ struct Liveness {
   static Result<Liveness> parse(std::string_view text);  // not "off": see parse_liveness()
   std::string to_string() const;
   friend bool operator==(const Liveness&, const Liveness&) = default;
+};
+
+// A peer of an L2 segment: "fra", or with a GRE key of its own "fra key 43".
+struct SegmentMember {
+  std::string peer;
+  std::optional<std::uint32_t> key;
+
+  static Result<SegmentMember> parse(std::string_view text);
+  friend bool operator==(const SegmentMember&, const SegmentMember&) = default;
+};
+
+// A MAC that is always at one place of a segment: "02:00:5e:10:00:01 fra", or "... local" for this site's side.
+struct FixedMacEntry {
+  MacAddress mac;
+  std::string peer;  // empty: this site's side
+
+  static Result<FixedMacEntry> parse(std::string_view text);
+  friend bool operator==(const FixedMacEntry&, const FixedMacEntry&) = default;
 };
 
 Result<std::optional<Liveness>> parse_liveness(std::string_view text);         // "off" is nullopt

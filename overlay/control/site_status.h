@@ -39,11 +39,40 @@ struct PeerReport {
   friend bool operator==(const PeerReport&, const PeerReport&) = default;
 };
 
+// One port of an L2 segment: this site's side, or a peer.
+struct SegmentPortReport {
+  std::string peer;  // empty: this site's side
+  std::optional<std::uint32_t> key;
+  std::optional<IpAddress> remote;
+  std::uint64_t macs = 0;            // learned there
+  std::chrono::seconds blocked{0};   // because of a loop, for so long; 0: not
+  std::uint64_t rx_packets = 0;
+  std::uint64_t rx_bytes = 0;
+  std::uint64_t tx_packets = 0;
+  std::uint64_t tx_bytes = 0;
+
+  friend bool operator==(const SegmentPortReport&, const SegmentPortReport&) = default;
+};
+
+struct SegmentReport {
+  std::vector<SegmentPortReport> ports;
+  std::uint64_t moves = 0;        // of MACs from port to port
+  std::uint64_t flooded = 0;      // frames that went to everybody
+  std::uint64_t not_learned = 0;  // frames whose source went beyond a limit
+  std::uint64_t loops = 0;        // seen and blocked
+
+  friend bool operator==(const SegmentReport&, const SegmentReport&) = default;
+};
+
 struct TunnelReport {
   std::string name;  // also the interface's
   std::string kind;  // gre | gretap | segment
-  std::string peer;
+  std::string peer;                    // of a segment: all of them
   std::optional<std::uint32_t> key;
+  bool sequence = false;
+  bool checksum = false;
+  std::optional<std::uint8_t> encap_limit;
+  std::optional<SegmentReport> segment;
   IpAddress local;                     // delivery source
   IpAddress remote;                    // delivery destination
   std::vector<std::string> addresses;  // ADDRESS/LENGTH on the interface, host bits kept

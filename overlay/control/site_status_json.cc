@@ -36,12 +36,38 @@ void describe(V& v, S& s) {
   v("inner_mtu", s.inner_mtu);
 }
 
+template <class V, Is<SegmentPortReport> S>
+void describe(V& v, S& s) {
+  v("peer", s.peer);
+  v("key", s.key);
+  v("remote", s.remote);
+  v("macs", s.macs);
+  v("blocked_seconds", s.blocked);
+  v("rx_packets", s.rx_packets);
+  v("rx_bytes", s.rx_bytes);
+  v("tx_packets", s.tx_packets);
+  v("tx_bytes", s.tx_bytes);
+}
+
+template <class V, Is<SegmentReport> S>
+void describe(V& v, S& s) {
+  v("ports", s.ports);
+  v("moves", s.moves);
+  v("flooded", s.flooded);
+  v("not_learned", s.not_learned);
+  v("loops", s.loops);
+}
+
 template <class V, Is<TunnelReport> S>
 void describe(V& v, S& s) {
   v("name", s.name);
   v("kind", s.kind);
   v("peer", s.peer);
   v("key", s.key);
+  v("sequence", s.sequence);
+  v("checksum", s.checksum);
+  v("encap_limit", s.encap_limit);
+  v("segment", s.segment);
   v("local", s.local);
   v("remote", s.remote);
   v("addresses", s.addresses);

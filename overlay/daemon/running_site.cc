@@ -185,6 +185,7 @@ void RunningSite::refresh() {
     changed = true;
   }
   if (changed) rederive();
+  tell_segment_events();
   refresh_timer_.expires_after(kRefresh);
   refresh_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) refresh();

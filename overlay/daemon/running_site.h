@@ -65,6 +65,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
     LinkId link;
     links::Ifindex ifindex = 0;
     std::vector<int> queues;  // the engine's, as long as the link is there: for whoever keeps them
+    std::vector<std::string> ports = {};  // of a segment: its enabled peers, in the order of the ports from 1
   };
 
   // Devices over a restart (running_site_devices.cc)
@@ -98,6 +99,14 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   void remove_peer(const std::string& name);
   void change_peer(const std::string& name, const std::vector<config::PeerEndpoint>& old_endpoints);
   void remove_tunnel(const std::string& name);
+
+  // L2 segments (running_site_segments.cc)
+  engine::SegmentOptions segment_options(const config::Tunnel& tunnel, std::vector<std::string>& ports) const;
+  void replace(TunnelRecord& record);
+  bool any_peer_known(const config::Tunnel& tunnel) const;
+  bool any_peer_usable(const config::Tunnel& tunnel) const;
+  void tell_segment_events();
+  void report_segment(const TunnelRecord& record, control::TunnelReport& out);
 
   engine::TunnelOptions tunnel_options(const config::Tunnel& tunnel, const PeerRecord& peer) const;
   engine::PeerPolicy policy_of(const config::Peer& peer, const config::DerivedPeer& derived) const;

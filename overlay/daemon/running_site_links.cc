@@ -140,7 +140,7 @@ void RunningSite::find_endpoints(PeerRecord& record) {
 }
 
 Result<void> RunningSite::add_tunnel(const config::Tunnel& tunnel) {
-  const auto kind = tunnel.kind == config::TunnelKind::kGretap ? engine::TunKind::kTap : engine::TunKind::kTun;
+  const auto kind = tunnel.kind == config::TunnelKind::kGre ? engine::TunKind::kTun : engine::TunKind::kTap;
   // Sequence numbers need one reader of the device: see Engine::add_link.
   auto device = open_device(tunnel.name, kind, tunnel.sequence ? 1 : engine_->workers());
   if (!device) return device.error();
@@ -149,13 +149,17 @@ Result<void> RunningSite::add_tunnel(const config::Tunnel& tunnel) {
   record.ifindex = static_cast<links::Ifindex>(device->ifindex());
   record.queues.assign(device->fds().begin(), device->fds().end());
   own_ifindexes_.push_back(record.ifindex);
-  record.link = engine_->add_link(std::move(*device), tunnel_options(tunnel, peers_.at(tunnel.peer)));
+  if (tunnel.kind == config::TunnelKind::kSegment) {
+    record.link = engine_->add_segment(std::move(*device), segment_options(tunnel, record.ports));
+  } else {
+    record.link = engine_->add_link(std::move(*device), tunnel_options(tunnel, peers_.at(tunnel.peer)));
+  }
   return {};
 }
 
 Result<void> RunningSite::open_tunnels() {
   for (const config::Tunnel& tunnel : config_->tunnels) {
-    if (peers_.count(tunnel.peer) == 0) continue;  // its peer is disabled
+    if (!any_peer_known(tunnel)) continue;  // its peer is disabled
     if (auto ok = add_tunnel(tunnel); !ok) return ok;
   }
   return {};
@@ -209,7 +213,7 @@ links::DesiredLinks RunningSite::desired() {
     links::LinkSpec link;
     link.name = derived.name;
     link.mtu = damped(link.name, derived.device_mtu);
-    link.carrier = peers_.at(tunnel.peer).reachability.usable();
+    link.carrier = any_peer_usable(tunnel);
     link.gso_max_size = engine::kGsoMaxSize;
     if (tunnel.kind == config::TunnelKind::kGre) {
       link.no_automatic_link_local = true;

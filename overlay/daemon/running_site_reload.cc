@@ -67,11 +67,11 @@ void RunningSite::apply(const config::ConfigDiff& diff, std::shared_ptr<const co
     for (const auto& name : *list) {
       const auto it = tunnels_.find(name);
       if (it == tunnels_.end()) continue;
-      engine_->replace_tunnel(it->second.link, tunnel_options(*it->second.config, peers_.at(it->second.config->peer)));
+      replace(it->second);
     }
   }
   for (const config::Tunnel& tunnel : config_->tunnels) {  // also those that could not be made before
-    if (tunnels_.count(tunnel.name) != 0 || peers_.count(tunnel.peer) == 0) continue;
+    if (tunnels_.count(tunnel.name) != 0 || !any_peer_known(tunnel)) continue;
     if (auto ok = add_tunnel(tunnel); !ok) report.errors.push_back(ok.error().text);
   }
   adapter_->set_own(own_prefixes(), engine::boot_now());

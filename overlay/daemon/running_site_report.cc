@@ -118,11 +118,15 @@ std::vector<control::TunnelReport> RunningSite::tunnel_reports() {
     }
     for (const auto& t : traffic) {
       if (t.link != it->second.link) continue;
-      report.rx_packets = t.rx_packets;
-      report.rx_bytes = t.rx_bytes;
-      report.tx_packets = t.tx_packets;
-      report.tx_bytes = t.tx_bytes;
+      report.rx_packets += t.rx_packets;
+      report.rx_bytes += t.rx_bytes;
+      report.tx_packets += t.tx_packets;
+      report.tx_bytes += t.tx_bytes;
     }
+    report.sequence = tunnel.sequence;
+    report.checksum = tunnel.checksum;
+    report.encap_limit = tunnel.encap_limit;
+    if (tunnel.kind == config::TunnelKind::kSegment) report_segment(it->second, report);
     out.push_back(std::move(report));
   }
   return out;
