@@ -57,15 +57,17 @@ TEST(Reference, EveryKeyIsExplained) {
 }
 
 TEST(Reference, TomlBlocksOfTheDocsAreAccepted) {
-  const auto text = read(kTop + "/docs/config.md");
-  std::size_t blocks = 0;
-  for (auto from = text.find("```toml\n"); from != std::string::npos; from = text.find("```toml\n", from + 1)) {
-    const auto start = from + 8;
-    const auto loaded = parse(text.substr(start, text.find("```", start) - start), "docs/config.md");
-    EXPECT_EQ(loaded.diagnostics.to_string(), "");
-    ++blocks;
+  for (const char* page : {"docs/config.md", "docs/gre-link.md", "docs/segment.md", "docs/from-ipsec.md"}) {
+    const auto text = read(kTop + "/" + page);
+    std::size_t blocks = 0;
+    for (auto from = text.find("```toml\n"); from != std::string::npos; from = text.find("```toml\n", from + 1)) {
+      const auto start = from + 8;
+      const auto loaded = parse(text.substr(start, text.find("```", start) - start), page);
+      EXPECT_EQ(loaded.diagnostics.to_string(), "");
+      ++blocks;
+    }
+    EXPECT_GE(blocks, 1U) << page;
   }
-  EXPECT_GE(blocks, 1U);
 }
 
 TEST(Reference, ExamplesAreAcceptedWithoutAWarning) {
