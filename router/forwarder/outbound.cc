@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "router/forwarder/outbound_target.h"
 #include "router/packet/checksum.h"
@@ -104,15 +103,11 @@ bool Outbound::find_target(const ForwardingTables& tables, const AllowedIpsRoot&
     if (route == kDiscard) return refuse(target, DropReason::kRouteRefused), false;
     target.peer = tables.peer(route, target.packet, target.info);
     if (target.peer == nullptr) return refuse(target, DropReason::kNoPeer), false;
+    target.inner_mtu = target.peer->shared->inner_mtu.load(std::memory_order_relaxed);
+    target.payload_mtu = Mtu{target.inner_mtu};
+    target.ds_field = outer_ds_field(target.info.ds_field, target.peer->copy_dscp);
   }
-  target.inner_mtu = target.peer->shared->inner_mtu.load(std::memory_order_relaxed);
-  const std::size_t encapsulation = target.tunnel == nullptr ? 0 : target.encapsulation->header_size();
-  target.payload_mtu = pmtu::less(Mtu{target.inner_mtu}, static_cast<std::uint32_t>(encapsulation));
-  if (ethernet) {
-    target.ethernet = std::exchange(target.packet, {});
-    return true;
-  }
-  if (target.tunnel == nullptr) target.ds_field = outer_ds_field(target.info.ds_field, target.peer->copy_dscp);
+  if (ethernet) return true;
   if (is_own_datagram(tables, target.packet, target.info)) {
     return drops_.count(DropReason::kInnerLoop), false;
   }

@@ -1,4 +1,6 @@
 // The way out through a tunnel: which delivery and GRE header a frame gets.
+#include <utility>
+
 #include "router/forwarder/outbound_target.h"
 #include "router/packet/ethernet.h"
 #include "router/packet/icmp.h"
@@ -59,7 +61,7 @@ bool Outbound::find_tunnel_target(const ForwardingTables& tables, Target& target
   target.inner_mtu = target.peer->shared->inner_mtu.load(std::memory_order_relaxed);
   const auto header = static_cast<std::uint32_t>(target.encapsulation->header_size());
   target.payload_mtu = pmtu::less(Mtu{target.inner_mtu}, header);
-  if (config.ethernet) target.packet = {};
+  if (config.ethernet) target.ethernet = std::exchange(target.packet, {});
   return true;
 }
 

@@ -92,6 +92,7 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   // One TAP over several GRETAP tunnels; `link` of each is that of the segment.
   std::shared_ptr<gre::Segment> add_segment(LinkId link, const gre::SegmentConfig& config,
                                             const std::vector<TunnelSetup>& tunnels);
+  void tell_too_big(LinkId link);  // the tunnel's frames that do not fit are sent back
   void set_own_overlay(std::vector<IpAddress> addresses);
   void set_listen_port(std::uint16_t port);
   void publish();

@@ -88,6 +88,10 @@ inline std::shared_ptr<gre::Segment> Site::add_segment(LinkId link, const gre::S
   return segment->state;
 }
 
+inline void Site::tell_too_big(LinkId link) {
+  tunnels_.at(link)->tell_too_big = true;
+}
+
 inline void Site::set_own_overlay(std::vector<IpAddress> addresses) {
   own_overlay_ = std::move(addresses);
   publish();
