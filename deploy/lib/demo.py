@@ -269,9 +269,44 @@ def show_cut(network):
     shown_within("healed: direct again", lambda: {lan, third, plan.FRA.lan6_prefix} <= allowed_ips(network, "nyc", "fra"), 20)
 
 
+def path_of(network, site, peer):
+    """The report about the path of a site to a peer."""
+    return next((mtu for mtu in status_of(network.sites[site]).get("mtus", [])
+                 if mtu["kind"] == "peer" and mtu["name"] == peer), {})
+
+
+def show_path_mtu(network):
+    heading("In the middle of a transfer the way to nyc takes 1400 bytes only, and no router says so")
+    client, server, address = network.hosts["ams"], network.hosts["nyc"], plan.NYC.host4
+    isp = network.isps["ams"]
+    listener = server.start("iperf3", "-s", "-1", "-J", "-i", "0.25", "-B", address, log="iperf3-path")
+    wait_until("iperf3 server", lambda: server.run("ss", "-Htln", "sport = :5201").stdout.strip(), 5)
+    client.start("iperf3", "-c", address, "-t", "5", "-b", "200M", log="iperf3-path-client")
+    time.sleep(1)
+    isp.run("nft", "-f", "-", stdin="table inet silent { chain output { type filter hook output priority 0; "
+            "icmp type destination-unreachable drop; icmpv6 type packet-too-big drop; }; }")
+    isp.ip("link set to-nyc mtu 1400")
+    shown_within("ams found out, by probes", lambda: path_of(network, "ams", "nyc").get("path_mtu") == 1400, 10)
+    path = path_of(network, "ams", "nyc")
+    shown("greywire mtu", bool(path), f"{path.get('path_mtu')} outside, {path.get('mtu')} inside: {path.get('reason')}")
+    listener.wait(20)
+    try:
+        report = json.loads(listener.output())
+        still = longest = 0.0
+        for interval in report["intervals"]:
+            still = still + 0.25 if interval["sum"]["bytes"] == 0 else 0.0
+            longest = max(longest, still)
+        shown("the transfer went on", report["end"]["sum_received"]["bytes"] > 10e6 and longest <= 3, f"{longest:.2f} s without a byte")
+    except (json.JSONDecodeError, KeyError):
+        shown("the transfer went on", False, "iperf3 failed")
+    isp.run("nft", "delete", "table", "inet", "silent")
+    isp.ip("link set to-nyc mtu 1500")
+
+
 def show_all(network):
     show_sites(network)
     show_modes(network)
+    show_path_mtu(network)
     show_withdrawal(network)
     show_cut(network)
     dead = [name for name, daemon in network.daemons.items() if not daemon.alive()]

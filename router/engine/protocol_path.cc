@@ -104,6 +104,7 @@ bool Engine::Protocol::path_probe_answered(const ProbeReply& reply, TimePoint at
 void Engine::Protocol::path_heard(PeerId id, TimePoint at) {
   const auto it = peers_.find(id);
   if (it == peers_.end() || !it->second.path) return;
+  follow_endpoint(id, it->second, at);
   if (it->second.path->search.next_deadline() > at) it->second.path->search.heard(at);
   schedule_path(id, it->second, at);
 }
