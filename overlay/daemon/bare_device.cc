@@ -86,6 +86,7 @@ Result<void> run_bare_device(const std::string& interface, unsigned workers, voi
     boost::asio::post(io, [&timestamps, stamp] { (void)timestamps.write(stamp); });
   };
   events.link_gone = [&](LinkId) { boost::asio::post(io, [&io] { io.stop(); }); };
+  events.keys_not_locked = [] { fmt::print(stderr, "greywired: {}\n", engine::kKeysNotLocked); };
   engine::Engine engine(options, std::move(events));
 
   auto device = engine::TunDevice::open(interface, engine::TunKind::kTun, engine.workers());

@@ -80,6 +80,7 @@ Result<void> RunningSite::start() {
       io_.stop();
     });
   };
+  events.keys_not_locked = [this] { boost::asio::post(io_, [this] { alert(engine::kKeysNotLocked); }); };
   engine_ = std::make_unique<engine::Engine>(options, std::move(events));
   engine_->set_private_key(config_->site.private_key);
 

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "router/allowed_ips/allowed_ips_book.h"
@@ -28,6 +29,11 @@
 #include "router/wireguard/timestamp.h"
 
 namespace greywire::engine {
+
+// What to tell a person of EngineEvents::keys_not_locked.
+inline constexpr std::string_view kKeysNotLocked =
+    "the system allows too little locked memory: keys may be written to swap. Allow more: LimitMEMLOCK=infinity in the "
+    "unit, `ulimit -l unlimited`, or CAP_IPC_LOCK";
 
 // Bytes of the largest super-frame a device should hand over: cut into WireGuard messages it still fits one UDP send.
 inline constexpr std::uint32_t kGsoMaxSize = 60000;
@@ -105,6 +111,8 @@ struct EngineEvents {
   std::function<void(PeerId)> path;  // paths() has something new about this peer
   std::function<void(const std::string& why)> no_icmp;  // routers' reports cannot be heard; probing does without
   std::function<void(LinkId)> link_gone;
+  // From now on keys may reach swap: see KeyMemory. Once.
+  std::function<void()> keys_not_locked;
   // To be kept for the next run: no initiation carries a greater stamp before the next call.
   std::function<void(const wireguard::Timestamp&)> keep_timestamp;
 };

@@ -103,6 +103,11 @@ void Engine::Protocol::take_in() {
   for (const HandshakeDatagram& message : inbox_.handshakes) {
     device_.receive_handshake(message.span(), message.from, now());
   }
+  if (endpoints_changed_) publish();
+  if (!told_unlocked_ && !device_.keys_locked()) {
+    told_unlocked_ = true;
+    if (events_.keys_not_locked) events_.keys_not_locked();
+  }
 }
 
 void Engine::Protocol::send(const wireguard::Route& route, std::span<const std::uint8_t> datagram,
@@ -209,6 +214,7 @@ void Engine::Protocol::drop_peer(PeerId id) {
     probes_.erase({it->second.probe_at, id});
     if (it->second.path) path_deadlines_.erase({it->second.path->at, id});
     for (const IpAddress& address : it->second.policy.overlay) disown(address, id);
+    publish_endpoint(it->second, {});
     tables_.peers[id.value] = nullptr;
     peers_.erase(it);
   }

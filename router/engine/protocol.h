@@ -111,6 +111,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   };
   struct PeerState {
     PeerPolicy policy;
+    Endpoint published;  // as it stands in tables_.endpoints; port 0: nowhere
     std::optional<Liveness> liveness;
     TimePoint probe_at = kNever;
     std::optional<PeerPath> path;  // none: the MTU is fixed
@@ -125,6 +126,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   };
 
   // wireguard::Outbox
+  void endpoint_changed(const wireguard::Peer& peer) override;
   void send(const wireguard::Route& route, std::span<const std::uint8_t> datagram, std::uint8_t ds_field) override;
 
   void run();
@@ -162,6 +164,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   void forget_gone_groups();
   void rebuild_group(NextHopGroupId id);
   void rebuild_groups_of(PeerId peer);
+  void publish_endpoint(PeerState& state, Endpoint at);
   void disown(const IpAddress& address, PeerId owner);
   void publish();
   void publish_receiver_keys();
@@ -198,6 +201,8 @@ class Engine::Protocol final : private wireguard::Outbox {
   QuiescentDomain::Reader& control_reader_;
   std::vector<IpAddress> own_overlay_;
   ForwardingTables tables_;  // as published last, but for links and what else publish() fills in
+  bool endpoints_changed_ = false;  // in tables_, not published yet
+  bool told_unlocked_ = false;
   Inbox::Contents inbox_;
 
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -136,8 +136,28 @@ void Engine::Protocol::disown(const IpAddress& address, PeerId owner) {
   if (present != nullptr && *present == owner) tables_.overlay_owners.erase(address);
 }
 
+// Many may change in one round of handshakes: take_in() publishes them together.
+void Engine::Protocol::endpoint_changed(const wireguard::Peer& peer) {
+  const auto it = peers_.find(peer.id);
+  if (it == peers_.end()) return;
+  Endpoint at = peer.shared->route().remote;
+  at.scope = 0;  // a packet says address and port
+  publish_endpoint(it->second, at);
+}
+
+void Engine::Protocol::publish_endpoint(PeerState& state, Endpoint at) {
+  if (at == state.published) return;
+  endpoints_changed_ = true;
+  if (state.published.port != 0 && --tables_.endpoints[state.published] == 0) {
+    tables_.endpoints.erase(state.published);
+  }
+  state.published = at;
+  if (at.port != 0) ++tables_.endpoints[at];
+}
+
 void Engine::Protocol::publish() {
   forget_gone_groups();
+  endpoints_changed_ = false;
   tables_.links.clear();
   for (const auto& [link, state] : links_) {
     if (tables_.links.size() <= link.value) tables_.links.resize(link.value + 1);

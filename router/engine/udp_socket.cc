@@ -243,17 +243,23 @@ bool UdpSocket::steer_handshakes(unsigned workers, std::uint32_t key) {
   // 12 bytes into IPv4's, the upper half of 8 bytes into IPv6's. A payload that is shorter ends the program with 0, the
   // first socket. Selection by hash, as GRO looks sockets up, does no harm.
   constexpr std::uint32_t kTransportData = 4;
+  constexpr std::uint32_t kGoldenRatio = 0x9e3779b1;
   constexpr auto kNetworkHeader = static_cast<std::uint32_t>(SKF_NET_OFF);
   const bool v4 = family_ == Family::kV4;
   const std::uint32_t first = kNetworkHeader + (v4 ? 12 : 8), second = v4 ? first : first + 4;
   const std::uint32_t odd = key | 1;
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kTransportData, 9, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kTransportData, 14, 0),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first),
       BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, odd),
       BPF_STMT(BPF_MISC | BPF_TAX, 0),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, second),
+      BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+      BPF_STMT(BPF_ALU | BPF_XOR | BPF_K, key),
+      BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, kGoldenRatio),
+      BPF_STMT(BPF_MISC | BPF_TAX, 0),
+      BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 15),
       BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0),
       BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, odd),
       BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 32 - kHandshakeSocketsLog2),

@@ -20,21 +20,13 @@ constexpr std::uint32_t kOddStep = 0x9e3779b1;  // spreads identifications: they
 
 // A WireGuard message from our port to the endpoint of a peer: our own datagram, which the host's routes sent back into
 // the tunnel. Of any peer: where two endpoints lie in each other's allowed-IPs, a datagram would go to and fro and grow.
-// Each packet that looks like one costs a look at every peer; other traffic costs nothing.
 bool is_own_datagram(const ForwardingTables& tables, std::span<const std::uint8_t> packet, const IpPacketInfo& info) {
   if (info.protocol != kProtocolUdp || tables.listen_port == 0 || info.total_size < info.header_size + 12U) return false;
   const std::uint8_t* udp = packet.data() + info.header_size;
   if (load_be16(udp) != tables.listen_port) return false;
   const std::uint32_t type = load_le32(udp + 8);
   if (type < 1 || type > 4) return false;
-  const Endpoint to{destination(packet, info), load_be16(udp + 2)};
-  for (std::uint32_t i = 0; i < tables.peers.size(); ++i) {
-    const PeerEntry* peer = tables.peer(PeerId{i});
-    if (peer == nullptr) continue;
-    const Endpoint remote = peer->shared->route().remote;
-    if (remote.port == to.port && remote.address == to.address) return true;
-  }
-  return false;
+  return tables.endpoints.find({destination(packet, info), load_be16(udp + 2)}) != nullptr;
 }
 
 void count_sent(const TunnelEntry* tunnel, std::size_t packets, std::size_t bytes) {
@@ -71,6 +63,7 @@ void Outbound::frame(const ForwardingTables& tables, const AllowedIpsRoot& route
   target.packet = frame;
   if (!find_target(tables, routes, target)) return;
   resolve_session(target, now);
+  if (target.session == nullptr && !target.peer->shared->has_endpoint()) return refuse(target, DropReason::kNoEndpoint);
   if (header.gso_type == kGsoNone) {
     single(target, header, frame, now);
   } else {

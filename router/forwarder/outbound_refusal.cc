@@ -62,7 +62,9 @@ std::size_t Outbound::write_refusal(const Target& target, DropReason reason, std
     const Mtu least = target.info.family == Family::kV4 ? pmtu::kMinIpv4Mtu : pmtu::kMinIpv6Mtu;
     return write_packet_too_big(out, from, target.packet, std::max(target.payload_mtu, least));
   }
-  const auto code = reason == DropReason::kRouteRefused ? Unreachable::kAdmin : Unreachable::kNoRoute;
+  const auto code = reason == DropReason::kRouteRefused ? Unreachable::kAdmin
+                    : reason == DropReason::kNoEndpoint ? Unreachable::kNoEndpoint
+                                                        : Unreachable::kNoRoute;
   return write_unreachable(out, code, from, target.packet);
 }
 

@@ -114,7 +114,10 @@ struct ForwardingTables {
   SharedMap<IpAddress, PeerId> overlay_owners;           // each peer's overlay addresses
   SharedMap<NextHopGroupId, std::shared_ptr<const NextHopGroup>> groups;  // of several peers
   std::vector<IpAddress> own_overlay;                    // ours: probes to them are answered by the engine
-  std::uint16_t listen_port = 0;                         // to know our own outer datagrams
+  // To know our own outer datagrams: our port, and where peers are (address and port) with how many are there. A peer that
+  // roams is here a moment later.
+  std::uint16_t listen_port = 0;
+  SharedMap<Endpoint, std::uint32_t> endpoints;
 
   // Null where the link is no segment.
   const SegmentEntry* segment(LinkId link) const {

@@ -78,6 +78,7 @@ void Device::set_endpoint(Peer& peer, const Endpoint& endpoint) {
   Route route;
   route.remote = endpoint;
   peer.shared->set_route(route);
+  outbox_.endpoint_changed(peer);
 }
 
 void Device::set_endpoints(Peer& peer, const std::vector<Endpoint>& candidates, Now now) {

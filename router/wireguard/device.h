@@ -31,6 +31,8 @@ class Outbox {
  public:
   virtual ~Outbox() = default;
   virtual void send(const Route& route, std::span<const std::uint8_t> datagram, std::uint8_t ds_field) = 0;
+  // The peer's endpoint is another one than when this was called last.
+  virtual void endpoint_changed(const Peer& /*peer*/) {}
 };
 
 struct Now {

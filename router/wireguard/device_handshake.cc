@@ -30,7 +30,7 @@ void Device::receive_initiation(std::span<const std::uint8_t> datagram, const Ro
     return drops_.count(*drop);
   }
   peer->shared->rx_bytes.fetch_add(datagram.size(), std::memory_order_relaxed);
-  peer->shared->roam(from);
+  if (peer->shared->roam(from)) outbox_.endpoint_changed(*peer);
   peer->shared->any_received(now.boot);
 
   std::array<std::uint8_t, kResponseSize> reply;
@@ -55,7 +55,7 @@ void Device::receive_response(std::span<const std::uint8_t> datagram, const Rout
   const auto established = consume_response(peer->handshake, *identity_, datagram.first<kResponseSize>());
   if (!established) return drops_.count(DropReason::kBadHandshake);
   peer->shared->rx_bytes.fetch_add(datagram.size(), std::memory_order_relaxed);
-  peer->shared->roam(from);
+  if (peer->shared->roam(from)) outbox_.endpoint_changed(*peer);
   peer->shared->any_received(now.boot);
   peer->race.end();
   Session& session = install(*peer, *established, true, now);

@@ -8,6 +8,7 @@ std::uint32_t Device::attend(PeerId id, Now now) {
   if (peer == nullptr) return 0;
   const std::uint32_t wanted = peer->shared->attention.exchange(0, std::memory_order_acq_rel);
   const auto asks = [&](Attention what) { return (wanted & static_cast<std::uint32_t>(what)) != 0; };
+  if (asks(Attention::kRoamed)) outbox_.endpoint_changed(*peer);
   if (asks(Attention::kConfirmed) && peer->next && peer->next->confirmed.load(std::memory_order_acquire)) {
     promote_next(*peer, now);
   }

@@ -143,6 +143,7 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
  private:
   void send(const wireguard::Route& route, std::span<const std::uint8_t> datagram,
             std::uint8_t ds_field) override;
+  void endpoint_changed(const wireguard::Peer& peer) override;
   void send(std::span<const SealedTrain> trains) override;
   bool write(LinkId link, const MergedFrame& frame) override;
   void attention(PeerId peer) override { attention_.push_back(peer); }
@@ -158,6 +159,7 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   std::map<LinkId, std::shared_ptr<SegmentEntry>> segments_;
   std::vector<IpAddress> own_overlay_;
   std::map<IpAddress, PeerId> overlay_owners_;
+  std::map<PeerId, Endpoint> endpoints_;
   std::uint16_t listen_port_ = 0;
   DropCounters* device_drops_ = nullptr;
 

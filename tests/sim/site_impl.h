@@ -56,6 +56,7 @@ inline void Site::remove_peer(PeerId id) {
   book.remove_peer(id);
   book.flush();
   entries_.erase(id);
+  endpoints_.erase(id);
   std::erase_if(overlay_owners_, [&](const auto& owner) { return owner.second == id; });
   publish();
   device.remove_peer(id);
@@ -119,6 +120,7 @@ inline void Site::publish() {
   for (const auto& a : own_overlay_) tables->overlay_owners[a] = PeerId{0xffffffff};
   tables->own_overlay = own_overlay_;
   tables->listen_port = listen_port_;
+  for (const auto& [id, where] : endpoints_) ++tables->endpoints[where];
   tables_ = std::move(tables);
 }
 
@@ -217,6 +219,11 @@ inline void Site::send(const wireguard::Route& route, std::span<const std::uint8
   EXPECT_NE(route.remote.port, 0) << "sent to nowhere";
   note_counter(datagram);
   sent_.push_back({route.remote, Bytes(datagram.begin(), datagram.end()), ds_field});
+}
+
+inline void Site::endpoint_changed(const wireguard::Peer& peer) {
+  endpoints_[peer.id] = peer.shared->route().remote;
+  publish();
 }
 
 inline void Site::send(std::span<const SealedTrain> trains) {

@@ -96,10 +96,14 @@ TEST(Roaming, APeerWithoutEndpointIsLearnedFromItsInitiation) {
   pair.send_from_b(5);
   pair.run_for(100ms);
   EXPECT_TRUE(pair.log.empty()) << "nowhere to send";
+  EXPECT_EQ(pair.b.drops(DropReason::kNoEndpoint), 1U);
+  EXPECT_EQ(pair.b.take_delivered().size(), 1U) << "the sender is told";
   pair.send_from_a(6);
   pair.run_for(1s);
   EXPECT_EQ(pair.b.take_delivered().size(), 1U);
-  EXPECT_EQ(pair.a.take_delivered().size(), 1U) << "what waited goes out once the peer has shown itself";
+  pair.send_from_b(7);
+  pair.run_for(1s);
+  EXPECT_EQ(pair.a.take_delivered().size(), 1U) << "the peer has shown itself";
 }
 
 TEST(Restart, AnEndThatLostItsStateIsFoundAgainByItsOwnData) {
