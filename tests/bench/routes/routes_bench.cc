@@ -109,7 +109,7 @@ std::vector<PeerRouting> peers(std::uint32_t count) {
 class RoutingSide {
  public:
   RoutingSide(EngineSide& engine, std::uint32_t peer_count)
-      : engine_(engine), adapter(engine, engine), session_("zebra", adapter) {
+      : adapter(engine, engine), session_("zebra", adapter) {
     const auto now = boot_now();
     adapter.set_overlay_ifindex(kOverlay, now);
     adapter.set_peers(peers(peer_count), now);
@@ -135,11 +135,6 @@ class RoutingSide {
     while (adapter.next_deadline() != kNever) adapter.tick(adapter.next_deadline());
   }
 
-
- private:
-  EngineSide& engine_;
-
- public:
   RoutingAdapter adapter;
 
  private:
