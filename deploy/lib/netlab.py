@@ -289,9 +289,14 @@ class Frr:
             conf.write(f"hostname {self.ns.short}\n{text}")
         os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
 
+    def program(self, *command):
+        """The command line that runs a program of this FRR inside the namespace."""
+        return list(command)
+
     def _daemon(self, name):
-        return self.ns.start(os.path.join(FRR_FOLDER, name), "-f", os.path.join(self.conf_folder, name + ".conf"),
-                             "-P", "0", "-A", "127.0.0.1", "--log", "stdout", log=name)
+        command = self.program(os.path.join(FRR_FOLDER, name), "-f", os.path.join(self.conf_folder, name + ".conf"),
+                               "-P", "0", "-A", "127.0.0.1", "--log", "stdout")
+        return self.ns.start(*command, log=name)
 
     def start_zebra(self):
         self.zebra = self._daemon("zebra")
@@ -319,7 +324,7 @@ class Frr:
 
     def vtysh(self, *commands):
         """Runs the commands as one vtysh call, returns what it says."""
-        argv = ["vtysh"]
+        argv = self.program("vtysh")
         for command in commands:
             argv += ["-c", command]
         return self.ns.out(*argv)

@@ -2,11 +2,9 @@
 
 Layout of the cache: `<package>/vmlinux` (or vmlinuz), `<package>/lib/modules/<version>/`, `<package>/complete`, and
 `initramfs-<digest>.cpio`, whose digest covers everything that went into it. The package is fetched by `apt-get download`
-and unpacked: nothing is installed. Anything missing on this machine is a Missing, whose text is for a person.
+and unpacked: nothing is installed.
 """
 
-import contextlib
-import fcntl
 import glob
 import hashlib
 import lzma
@@ -14,8 +12,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "net", "lib"))
+
+from package_cache import Missing, apt, last_words, need  # noqa: E402
 
 # Enough for network tests: all of net/ and crypto/, no drivers of real hardware.
 MODULE_FOLDERS = ("arch/", "crypto/", "lib/", "net/", "fs/9p/", "fs/netfs/", "fs/fscache/", "fs/overlayfs/",
@@ -25,31 +28,14 @@ MODULE_FOLDERS = ("arch/", "crypto/", "lib/", "net/", "fs/9p/", "fs/netfs/", "fs
 BOOT_MODULES = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay", "virtio_rng")
 
 
-class Missing(Exception):
-    """This machine cannot run the tests in a virtual machine."""
-
-
-def need(program, package):
-    """Full path of a program; Missing if it is not installed."""
-    path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if not path:
-        raise Missing(f"{program} is not installed (apt-get install {package})")
-    return path
-
-
-def _apt(cache, *argv):
-    return subprocess.run(argv[:1] + ("-o", "APT::Sandbox::User=root") + argv[1:], cwd=cache, text=True,
-                          capture_output=True, stdin=subprocess.DEVNULL)
-
-
 def _kernel_package(cache):
     """Name of the package behind linux-image-amd64, and apt's options with which it is found."""
     private = os.path.join(cache, "apt-lists")
     for options in ((), ("-o", f"Dir::State::lists={private}")):
         if options:  # the machine has no package lists: fetch some for this cache alone
             os.makedirs(os.path.join(private, "partial"), exist_ok=True)
-            _apt(cache, "apt-get", *options, "-q", "update")
-        shown = _apt(cache, "apt-cache", *options, "show", "--no-all-versions", "linux-image-amd64").stdout
+            apt(cache, "apt-get", *options, "-q", "update")
+        shown = apt(cache, "apt-cache", *options, "show", "--no-all-versions", "linux-image-amd64").stdout
         found = re.search(r"^Depends:.*\b(linux-image-[0-9][^ ,]*-amd64)\b", shown, re.M)
         if found:
             return found.group(1), options
@@ -111,11 +97,10 @@ def _fetch(cache):
     need("depmod", "kmod")
     package, options = _kernel_package(cache)
     with tempfile.TemporaryDirectory(dir=cache) as work:
-        said = _apt(work, "apt-get", *options, "-q", "download", package)
+        said = apt(work, "apt-get", *options, "-q", "download", package)
         debs = glob.glob(os.path.join(work, package + "_*.deb"))
         if said.returncode != 0 or not debs:
-            reason = (said.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise Missing(f"{package} cannot be fetched: {reason}")
+            raise Missing(f"{package} cannot be fetched: {last_words(said)}")
         folder = os.path.join(work, "kernel")
         os.mkdir(folder)
         _unpack(debs[0], folder)
@@ -192,15 +177,6 @@ def initramfs(cache, kernel, init_folder):
 def run_files(files):
     """An archive to be appended to the initramfs: (name, text) of one run."""
     return _cpio([(name, 0o100644, text.encode()) for name, text in files])
-
-
-@contextlib.contextmanager
-def locked(cache):
-    """One at a time in this cache; waits."""
-    os.makedirs(cache, exist_ok=True)
-    with open(os.path.join(cache, "lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def guest_kernel(cache):
