@@ -128,6 +128,20 @@ ExitCode reload_command(const Surroundings& around, const Options& options) {
   });
 }
 
+// As it is for a scrape; --json makes one string of it.
+ExitCode metrics_command(const Surroundings& around, const Options& options) {
+  return ask(around, options, {{"command", "metrics"}}, [&](const json::value& answer) {
+    const auto* text = answer.if_string();
+    if (text == nullptr) return complain(around, ExitCode::kDaemonFailed, "the daemon's answer is of another version: no text");
+    if (options.json) {
+      around.out << json::serialize(answer) << "\n";
+    } else {
+      around.out << std::string_view(*text);
+    }
+    return ExitCode::kDone;
+  });
+}
+
 ExitCode check_command(const Surroundings& around, const Options& options) {
   struct stat found {};
   if (::stat(options.file.c_str(), &found) != 0) {
@@ -162,6 +176,7 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
        [&] { return routes_command(around, options); }},
       {"mtu", "Show every MTU and where it comes from", status("mtus", render_mtus)},
       {"drops", "Show the packets that were not delivered, by reason", status("drops", render_drops)},
+      {"metrics", "Print the metrics as Prometheus reads them", [&] { return metrics_command(around, options); }},
       {"explain", "Say where a packet to ADDRESS goes, and why",
        [&] { return explain_command(around, options); }},
       {"reload", "Make the daemon read its config file again; a file with an error changes nothing",

@@ -67,6 +67,7 @@ struct Site {
   std::string control_socket;               // absolute path; "/run/greywire/<name>.sock" unless set
   std::string state_dir;                    // "/var/lib/greywire/<name>" unless set
   LogLevel log_level = LogLevel::kInfo;
+  std::optional<Endpoint> metrics;          // where HTTP answers with metrics; none: nowhere
   KeyPositions at;
   friend bool operator==(const Site&, const Site&) = default;
 };

@@ -27,6 +27,7 @@ constexpr Rule<Site> kSite[] = {
     {"networks"},
     {"mtu"},
     {"log_level"},
+    {"metrics"},
 };
 constexpr Rule<Underlay> kUnderlay[] = {
     {"mark", [](const Underlay& a, const Underlay& b) { return a.mark != b.mark; }},

@@ -122,6 +122,13 @@ void read_flap_damping(Reading& r, const TomlNode& n, Peer& p) {
   p.flap_damping = *half_life;
 }
 
+void read_metrics(Reading& r, const TomlNode& n, Site& s) {
+  s.metrics.reset();
+  if (is_word(n, "off")) return;
+  r.text(n, Endpoint::parse, s.metrics);
+  if (s.metrics && (s.metrics->port == 0 || s.metrics->scope != 0 || s.metrics->address.is_v4_mapped())) r.wrong_type(n);
+}
+
 void read_pmtu_raise(Reading& r, const TomlNode& n, Underlay& u) {
   std::optional<std::chrono::milliseconds> raise;
   r.text(n, parse_duration, raise);
@@ -131,7 +138,7 @@ void read_pmtu_raise(Reading& r, const TomlNode& n, Underlay& u) {
 }
 
 // clang-format off
-const std::array<Key<Site>, 10> kSite{{
+const std::array<Key<Site>, 11> kSite{{
   {{"name", "a name of 1 to 32 letters, digits, '-', '_' and '.'", "",
     "The site, in status, logs and the name of the control socket.", kRequired},
    [](Reading& r, const TomlNode& n, Site& s) { r.text(n, parse_name, s.name); }},
@@ -161,6 +168,9 @@ const std::array<Key<Site>, 10> kSite{{
    [](Reading& r, const TomlNode& n, Site& s) { r.path(n, s.state_dir); }},
   {{"log_level", "\"trace\", \"debug\", \"info\", \"warning\" or \"error\"", "\"info\"", "What is logged.", kOptional},
    [](Reading& r, const TomlNode& n, Site& s) { r.choice<LogLevel>(n, kLogLevels, s.log_level); }},
+  {{"metrics", "ADDRESS:PORT, [ADDRESS]:PORT or \"off\", such as \"127.0.0.1:9586\"", "\"off\"",
+    "Where Prometheus asks by HTTP (docs/metrics.md): `/metrics`, and `/healthz` and `/readyz`. Whoever reaches it reads "
+    "names, traffic and state of the peers, so choose an address that only the monitoring reaches.", kOptional}, read_metrics},
 }};
 
 const std::array<Key<Peer>, 17> kPeer{{

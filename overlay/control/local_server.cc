@@ -5,17 +5,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/write.hpp>
 #include <list>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "overlay/control/local_socket.h"
-#include "router/crypto/wipe.h"
+#include "overlay/control/stream_connection.h"
 
 namespace greywire::control {
 namespace {
@@ -24,8 +22,6 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using Socket = asio::local::stream_protocol::socket;
 
-constexpr std::size_t kReadSize = 64 * 1024;
-constexpr std::size_t kWriteSize = 256 * 1024;
 constexpr std::chrono::milliseconds kAcceptPause{100};  // when the process is out of descriptors
 
 std::optional<ucred> credentials_of(Socket& socket) {
@@ -38,117 +34,6 @@ std::optional<ucred> credentials_of(Socket& socket) {
 bool same_user(const std::optional<ucred>& client) {
   return client && (client->uid == 0 || client->uid == ::geteuid());
 }
-
-// One client. Its handlers keep it alive; close() makes them all end.
-class Connection : public std::enable_shared_from_this<Connection> {
- public:
-  Connection(Socket socket, std::unique_ptr<StreamSession> session, std::chrono::milliseconds stall_timeout,
-             std::function<void(Connection*)> on_closed)
-      : socket_(std::move(socket)),
-        deadline_(socket_.get_executor()),
-        session_(std::move(session)),
-        stall_timeout_(stall_timeout),
-        on_closed_(std::move(on_closed)),
-        input_(kReadSize) {}
-  ~Connection() {
-    wipe(input_.data(), input_.size());
-    wipe_reply();
-  }
-
-  void start() { read(); }
-
-  bool idle() const { return session_->idle() && reply_.empty() && input_begin_ == input_end_; }
-
-  // The session learns of the end, so that what a client said before it went away counts.
-  void close() {
-    if (closed_) return;
-    closed_ = true;
-    std::string unread;
-    session_->end_of_input(unread);
-    wipe(unread.data(), unread.size());
-    deadline_.cancel();
-    error_code ignored;
-    socket_.close(ignored);
-    if (on_closed_) std::exchange(on_closed_, {})(this);
-  }
-
- private:
-  void wipe_reply() {
-    wipe(reply_.data(), reply_.size());
-    reply_.clear();
-    reply_.shrink_to_fit();
-    written_ = 0;
-  }
-
-  void arm_deadline() {
-    deadline_.expires_after(stall_timeout_);
-    deadline_.async_wait([self = shared_from_this()](error_code ec) {
-      // A handler that was queued before the deadline moved on must not end the connection.
-      if (!ec && asio::steady_timer::clock_type::now() >= self->deadline_.expiry()) self->close();
-    });
-  }
-
-  void read() {
-    if (idle()) {
-      deadline_.cancel();
-      deadline_.expires_at(asio::steady_timer::time_point::max());
-    } else {
-      arm_deadline();
-    }
-    socket_.async_read_some(asio::buffer(input_),
-                            [self = shared_from_this()](error_code ec, std::size_t size) {
-                              if (self->closed_) return;
-                              if (ec == asio::error::eof) return self->end_of_input();
-                              if (ec) return self->close();
-                              self->input_begin_ = 0;
-                              self->input_end_ = size;
-                              self->work();
-                            });
-  }
-
-  void end_of_input() {
-    session_->end_of_input(reply_);
-    if (reply_.empty()) return close();
-    write();
-  }
-
-  void work() {
-    while (input_begin_ < input_end_ && reply_.empty()) {
-      const std::string_view rest(input_.data() + input_begin_, input_end_ - input_begin_);
-      input_begin_ += session_->consume(rest, reply_);
-    }
-    if (input_begin_ == input_end_) wipe(input_.data(), input_end_);
-    if (!reply_.empty()) return write();
-    if (session_->finished()) return close();
-    read();
-  }
-
-  void write() {
-    arm_deadline();
-    const auto part = asio::buffer(reply_.data() + written_, std::min(kWriteSize, reply_.size() - written_));
-    socket_.async_write_some(part, [self = shared_from_this()](error_code ec, std::size_t size) {
-      if (self->closed_) return;
-      if (ec) return self->close();
-      self->written_ += size;
-      if (self->written_ < self->reply_.size()) return self->write();
-      self->wipe_reply();
-      if (self->session_->finished()) return self->close();
-      self->work();
-    });
-  }
-
-  Socket socket_;
-  asio::steady_timer deadline_;
-  std::unique_ptr<StreamSession> session_;
-  std::chrono::milliseconds stall_timeout_;
-  std::function<void(Connection*)> on_closed_;
-  std::vector<char> input_;
-  std::size_t input_begin_ = 0;
-  std::size_t input_end_ = 0;
-  std::string reply_;
-  std::size_t written_ = 0;
-  bool closed_ = false;
-};
 
 }  // namespace
 
@@ -175,7 +60,7 @@ class LocalServer::State : public std::enable_shared_from_this<LocalServer::Stat
     acceptor_.close(ignored);
     accept_pause_.cancel();
     watch_.cancel();
-    for (const auto& client : std::vector<std::shared_ptr<Connection>>(clients_.begin(), clients_.end())) {
+    for (const auto& client : std::vector<std::shared_ptr<StreamConnection>>(clients_.begin(), clients_.end())) {
       client->close();
     }
     if (still_names(options_.path, identity_)) ::unlink(options_.path.c_str());
@@ -207,12 +92,12 @@ class LocalServer::State : public std::enable_shared_from_this<LocalServer::Stat
       const auto quiet =
           std::find_if(clients_.begin(), clients_.end(), [](const auto& c) { return c->idle(); });
       if (quiet == clients_.end()) return;
-      const std::shared_ptr<Connection> victim = *quiet;
+      const std::shared_ptr<StreamConnection> victim = *quiet;
       victim->close();
     }
     const std::weak_ptr<State> weak = weak_from_this();
-    auto client = std::make_shared<Connection>(
-        std::move(socket), make_session_({credentials ? credentials->pid : 0}), options_.stall_timeout, [weak](Connection* gone) {
+    auto client = std::make_shared<StreamConnection>(
+        std::move(socket), make_session_({credentials ? credentials->pid : 0}), options_.stall_timeout, [weak](StreamConnection* gone) {
           if (const auto state = weak.lock())
             state->clients_.remove_if([gone](const auto& c) { return c.get() == gone; });
         });
@@ -236,7 +121,7 @@ class LocalServer::State : public std::enable_shared_from_this<LocalServer::Stat
   asio::local::stream_protocol::acceptor acceptor_;
   asio::steady_timer accept_pause_;
   asio::steady_timer watch_;
-  std::list<std::shared_ptr<Connection>> clients_;
+  std::list<std::shared_ptr<StreamConnection>> clients_;
   bool stopped_ = false;
 };
 

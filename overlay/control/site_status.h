@@ -24,6 +24,7 @@ struct PeerReport {
   std::string origin = "config";  // config | wg
   std::optional<Endpoint> endpoint;
   std::optional<std::chrono::seconds> handshake_age;  // absent: never
+  std::uint64_t handshakes = 0;  // that completed
   std::uint64_t rx_bytes = 0;
   std::uint64_t tx_bytes = 0;
   std::chrono::seconds persistent_keepalive{0};  // 0 = off
@@ -31,6 +32,9 @@ struct PeerReport {
   std::vector<Prefix> static_allowed_ips;   // from the config and from `wg`
   std::vector<Prefix> learned_allowed_ips;  // from routing
   std::vector<Prefix> refused;              // learned but refused: packets to them are dropped
+  std::uint64_t prefixes = 0;               // learned and accepted: one that several peers carry counts with each
+  std::uint64_t over_maximum = 0;           // refused because there were max_prefixes already
+  std::uint64_t max_prefixes = 0;           // 0: nothing is learned for it
   std::optional<bool> alive;                // by the probe in the tunnel; absent: not probed
   bool held_down = false;                   // alive, and not used yet: hold_up or flap_damping
   std::optional<std::chrono::microseconds> round_trip;
@@ -100,6 +104,9 @@ struct RoutingReport {
   std::uint64_t ignored = 0;
   std::uint64_t unresolved = 0;
   std::uint64_t held = 0;  // kept over a restart of the source until announced again
+  std::uint64_t not_taken = 0;  // announcements beyond what the table holds
+  std::uint64_t audits = 0;     // comparisons of the table with the engine's
+  std::uint64_t repaired = 0;   // entries that differed then
   std::string last_error;  // empty: none
 
   friend bool operator==(const RoutingReport&, const RoutingReport&) = default;
@@ -163,7 +170,8 @@ struct SiteStatus {
   std::vector<MtuReport> mtus;
   PathReport paths;
   std::vector<DropReport> drops;    // only reasons that were counted
-  std::vector<std::string> alerts;  // one line each: what needs a person
+  std::vector<std::string> alerts;  // one line each: what needs a person; the last ones
+  std::uint64_t alerts_total = 0;   // since the start
 
   friend bool operator==(const SiteStatus&, const SiteStatus&) = default;
 };

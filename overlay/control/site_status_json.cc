@@ -23,6 +23,7 @@ void describe(V& v, S& s) {
   v("origin", s.origin);
   v("endpoint", s.endpoint);
   v("handshake_age_seconds", s.handshake_age);
+  v("handshakes", s.handshakes);
   v("rx_bytes", s.rx_bytes);
   v("tx_bytes", s.tx_bytes);
   v("persistent_keepalive_seconds", s.persistent_keepalive);
@@ -30,6 +31,9 @@ void describe(V& v, S& s) {
   v("static_allowed_ips", s.static_allowed_ips);
   v("learned_allowed_ips", s.learned_allowed_ips);
   v("refused", s.refused);
+  v("prefixes", s.prefixes);
+  v("over_maximum", s.over_maximum);
+  v("max_prefixes", s.max_prefixes);
   v("alive", s.alive);
   v("held_down", s.held_down);
   v("round_trip_microseconds", s.round_trip);
@@ -94,6 +98,9 @@ void describe(V& v, S& s) {
   v("ignored", s.ignored);
   v("unresolved", s.unresolved);
   v("held", s.held);
+  v("not_taken", s.not_taken);
+  v("audits", s.audits);
+  v("repaired", s.repaired);
   v("last_error", s.last_error);
 }
 
@@ -152,6 +159,7 @@ void describe(V& v, S& s) {
   v("paths", s.paths);
   v("drops", s.drops);
   v("alerts", s.alerts);
+  v("alerts_total", s.alerts_total);
 }
 
 template <class V, Is<RouteReport> S>

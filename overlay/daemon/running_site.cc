@@ -27,6 +27,7 @@ RunningSite::RunningSite(config::Config config, SiteOptions site_options)
       started_(engine::boot_now()) {}
 
 RunningSite::~RunningSite() {
+  metrics_.reset();
   zebra_.reset();
   control_.stop();
   uapi_.reset();
@@ -110,6 +111,7 @@ Result<void> RunningSite::start() {
   spdlog::info("{} is up: {} peers, {} tunnels, port {}, {} with {} worker(s)", config_->site.name, peers_.size(),
                tunnels_.size(), config_->site.listen_port, engine_->aead_name(), engine_->workers());
   tell("READY=1");
+  feed_watchdog();
   return {};
 }
 
@@ -165,6 +167,7 @@ Result<void> RunningSite::open_control() {
     return control::to_json(explain(*address));
   });
   control_.add_command("reload", [this](const object&) -> Result<value> { return control::to_json(reload()); });
+  control_.add_command("metrics", [this](const object&) -> Result<value> { return value(boost::json::string(metrics_text())); });
   control_.add_command("handover", [this](const object& request) -> Result<value> {
     const auto* to = request.if_contains("to");
     if (to == nullptr || !to->is_string()) return Error{"handover needs \"to\", the path of a socket"};
@@ -187,6 +190,7 @@ void RunningSite::refresh() {
   }
   if (changed) rederive();
   tell_segment_events();
+  if (!metrics_) open_metrics();
   refresh_timer_.expires_after(kRefresh);
   refresh_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) refresh();
@@ -284,6 +288,7 @@ void RunningSite::notice(std::string_view line) { spdlog::info("{}", line); }
 
 void RunningSite::alert(std::string_view line) {
   spdlog::warn("{}", line);
+  ++alerts_total_;
   alerts_.emplace_back(line);
   if (alerts_.size() > kMaxAlerts) alerts_.pop_front();
 }

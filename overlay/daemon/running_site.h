@@ -18,6 +18,7 @@
 #include "overlay/config/config_diff.h"
 #include "overlay/config/derive.h"
 #include "overlay/control/control_api.h"
+#include "overlay/control/http_server.h"
 #include "overlay/control/local_server.h"
 #include "overlay/control/site_status.h"
 #include "overlay/daemon/last_run.h"
@@ -138,8 +139,17 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   PeerRecord* record_of(PeerId id);
   const config::DerivedPeer* derived_of(const std::string& peer) const;
 
+  // Watching it (running_site_watch.cc)
+  void open_metrics();  // where the config says; what cannot be opened is tried again with each refresh()
+  control::HttpReply page(std::string_view path);
+  std::string metrics_text();
+  std::string why_not_ready();  // empty: it is
+  void feed_watchdog();
+
   // Answers of the control socket.
-  control::SiteStatus status();
+  enum class Detail : std::uint8_t { kEverything, kFigures };  // kFigures: without accepted prefixes, which may be 10^6
+  control::SiteStatus status(Detail detail = Detail::kEverything);
+  void report_prefixes(control::SiteStatus& out) const;
   control::PeerReport report(const wireguard::PeerStatus& peer) const;
   std::vector<control::TunnelReport> tunnel_reports();
   control::RoutingReport routing_report() const;
@@ -166,6 +176,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   boost::asio::steady_timer reconcile_timer_{io_};
   boost::asio::steady_timer hold_timer_{io_};
   boost::asio::steady_timer mtu_timer_{io_};  // a device's MTU may rise then
+  boost::asio::steady_timer watchdog_timer_{io_};
   bool reconcile_pending_ = false;
   bool paths_pending_ = false;
   std::map<std::string, mtu::MtuDamping> damping_;  // by device
@@ -189,6 +200,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::map<std::string, PeerRecord> peers_;    // by name; enabled ones
   std::map<std::string, TunnelRecord> tunnels_;  // by name
   std::deque<std::string> alerts_;
+  std::uint64_t alerts_total_ = 0;
 
   // The engine goes before what its events refer to, the sockets before the engine.
   std::unique_ptr<engine::Engine> engine_;
@@ -197,6 +209,11 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::optional<WgControl> wg_control_;
   std::unique_ptr<control::LocalServer> uapi_;
   control::ControlApi control_;
+  std::unique_ptr<control::HttpServer> metrics_;
+  std::string metrics_problem_;  // why it is not open, as told
+  std::string metrics_page_;     // the last one, for scrapes that come fast
+  TimePoint metrics_page_at_{};
+  bool synced_ = false;  // routing was once, since the start
 };
 
 }  // namespace greywire::daemon

@@ -28,9 +28,9 @@ std::string state_text(const routing::RouteStatus& route) {
 
 }  // namespace
 
-control::SiteStatus RunningSite::status() {
+control::SiteStatus RunningSite::status(Detail detail) {
   control::SiteStatus out;
-  const wireguard::DeviceStatus device = engine_->status();
+  const wireguard::DeviceStatus device = detail == Detail::kFigures ? engine_->brief_status() : engine_->status();
   out.site = config_->site.name;
   out.version = GREYWIRE_VERSION;
   out.interface = config_->site.interface;
@@ -40,16 +40,9 @@ control::SiteStatus RunningSite::status() {
   out.overlay_addresses = config_->site.overlay_addresses;
   out.uptime = elapsed<std::chrono::seconds>(started_);
   for (const auto& peer : device.peers) out.peers.push_back(report(peer));
-  const auto learned = adapter_->routes();
-  for (auto& peer : out.peers) {
-    for (const auto& route : learned) {
-      if (route.decision.state == routing::RouteState::kRefused && route.peer_name == peer.name) {
-        peer.refused.push_back(route.prefix);
-      }
-    }
-  }
   out.tunnels = tunnel_reports();
   out.routing = routing_report();
+  report_prefixes(out);
   report_paths(out);
   for (std::size_t i = 0; i < kDropReasonCount; ++i) {
     const auto reason = static_cast<DropReason>(i);
@@ -59,7 +52,29 @@ control::SiteStatus RunningSite::status() {
   }
   std::sort(out.drops.begin(), out.drops.end(), [](const auto& a, const auto& b) { return a.packets > b.packets; });
   out.alerts.assign(alerts_.begin(), alerts_.end());
+  out.alerts_total = alerts_total_;
   return out;
+}
+
+void RunningSite::report_prefixes(control::SiteStatus& out) const {
+  const routing::RoutingStatus status = adapter_->status();
+  const auto of = [&](const std::string& name) {
+    return std::find_if(out.peers.begin(), out.peers.end(), [&](const auto& peer) { return peer.name == name; });
+  };
+  for (const auto& counts : status.peers) {
+    const auto peer = of(counts.name);
+    if (peer == out.peers.end()) continue;
+    peer->prefixes = counts.accepted;
+    peer->over_maximum = counts.over_maximum;
+    peer->max_prefixes = counts.maximum;
+  }
+  if (status.refused == 0) return;
+  const auto refused = [](const Prefix&, const routing::Decision& decision) {
+    return decision.state == routing::RouteState::kRefused;
+  };
+  for (const auto& route : adapter_->routes(refused)) {
+    if (const auto peer = of(route.peer_name); peer != out.peers.end()) peer->refused.push_back(route.prefix);
+  }
 }
 
 control::PeerReport RunningSite::report(const wireguard::PeerStatus& peer) const {
@@ -72,6 +87,7 @@ control::PeerReport RunningSite::report(const wireguard::PeerStatus& peer) const
   if (peer.last_handshake != WallTime{}) {
     out.handshake_age = std::chrono::seconds(std::max<std::int64_t>(0, engine::wall_now().seconds - peer.last_handshake.seconds));
   }
+  out.handshakes = peer.handshakes;
   out.rx_bytes = peer.rx_bytes;
   out.tx_bytes = peer.tx_bytes;
   out.persistent_keepalive = std::chrono::seconds(peer.persistent_keepalive);
@@ -146,6 +162,9 @@ control::RoutingReport RunningSite::routing_report() const {
   out.ignored = status.ignored;
   out.unresolved = status.unresolved;
   out.held = status.held;
+  out.not_taken = status.not_taken;
+  out.audits = status.audits;
+  out.repaired = status.repaired;
   out.last_error = status.detail;
   return out;
 }

@@ -86,7 +86,18 @@ HeldDescriptors take_listen_fds() {
   return held;
 }
 
-ServiceManager ServiceManager::from_environment() { return ServiceManager(taken_from_environment("NOTIFY_SOCKET")); }
+std::optional<std::chrono::microseconds> watchdog_interval(const char* microseconds, const char* pid, long own_pid) {
+  const auto interval = number(microseconds);
+  if (!interval || *interval <= 0) return std::nullopt;
+  if (pid != nullptr && number(pid) != own_pid) return std::nullopt;
+  return std::chrono::microseconds(*interval);
+}
+
+ServiceManager ServiceManager::from_environment() {
+  const auto watchdog = watchdog_interval(std::getenv("WATCHDOG_USEC"), std::getenv("WATCHDOG_PID"), ::getpid());
+  for (const char* variable : {"WATCHDOG_USEC", "WATCHDOG_PID"}) ::unsetenv(variable);
+  return ServiceManager(taken_from_environment("NOTIFY_SOCKET"), watchdog);
+}
 
 Result<void> ServiceManager::tell(const std::string& state) const { return send(state, {}); }
 

@@ -4,6 +4,7 @@
 // restart or a crash. Control thread.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <span>
@@ -44,12 +45,19 @@ std::vector<std::string> listen_fd_names(const char* pid, const char* count, con
 // What systemd passed to this process. Takes the variables away, so that a child is not misled. Call it once.
 HeldDescriptors take_listen_fds();
 
+// $WATCHDOG_USEC and $WATCHDOG_PID: none where they are missing, meant for another process or wrong. Pure.
+std::optional<std::chrono::microseconds> watchdog_interval(const char* microseconds, const char* pid, long own_pid);
+
 class ServiceManager {
  public:
-  explicit ServiceManager(std::string socket) : socket_(std::move(socket)) {}
-  static ServiceManager from_environment();  // $NOTIFY_SOCKET, taken away; without it nobody is told anything
+  explicit ServiceManager(std::string socket, std::optional<std::chrono::microseconds> watchdog = {})
+      : socket_(std::move(socket)), watchdog_(watchdog) {}
+  // $NOTIFY_SOCKET and $WATCHDOG_USEC, taken away; without the first nobody is told anything.
+  static ServiceManager from_environment();
 
   bool present() const { return !socket_.empty(); }
+  // "WATCHDOG=1" must come at least so often, or this process is ended (sd_watchdog_enabled(3)). None: nobody waits for it.
+  std::optional<std::chrono::microseconds> watchdog() const { return watchdog_; }
   // "READY=1". Errors name the socket; who is not there is no error.
   Result<void> tell(const std::string& state) const;
   // Descriptors of one device under its name, in the place of what was stored under it before.
@@ -59,6 +67,7 @@ class ServiceManager {
  private:
   Result<void> send(const std::string& state, std::span<const int> fds) const;
   std::string socket_;
+  std::optional<std::chrono::microseconds> watchdog_;
 };
 
 }  // namespace greywire::daemon

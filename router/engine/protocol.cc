@@ -138,6 +138,7 @@ wireguard::DeviceStatus Engine::Protocol::status() {
     if (peer->shared->has_endpoint()) p.endpoint = peer->shared->route().remote;
     p.persistent_keepalive = peer->persistent_keepalive;
     p.last_handshake = peer->last_handshake;
+    p.handshakes = peer->handshakes;
     p.handshake_pending = peer->handshake.initiation_pending;
     p.rx_bytes = peer->shared->rx_bytes.load(std::memory_order_relaxed);
     p.tx_bytes = peer->shared->tx_bytes.load(std::memory_order_relaxed);

@@ -25,6 +25,7 @@ struct PeerStatus {
   std::optional<Endpoint> endpoint;
   std::uint16_t persistent_keepalive = 0;  // seconds, 0 = off
   WallTime last_handshake;                 // zero: never
+  std::uint64_t handshakes = 0;            // that completed
   bool handshake_pending = false;          // an initiation is under way and unanswered
   std::uint64_t rx_bytes = 0;
   std::uint64_t tx_bytes = 0;

@@ -86,6 +86,7 @@ void Device::handshake_complete(Peer& peer, Now now) {
   peer.attempts = 0;
   peer.last_minute_handshake = false;
   peer.last_handshake = now.wall;
+  ++peer.handshakes;
 }
 
 void Device::advance(Now now) {

@@ -42,6 +42,7 @@ struct Peer {
 
   std::uint16_t persistent_keepalive = 0;  // seconds
   WallTime last_handshake;
+  std::uint64_t handshakes = 0;  // that completed
   Timestamp last_timestamp_sent{};  // of our initiations to it; zero: none
 
   // Timers; kNever when they do not run.

@@ -27,6 +27,7 @@ inline control::SiteStatus sample_status() {
   fra.origin = "wg";
   fra.endpoint = *Endpoint::parse("198.51.100.2:51820");
   fra.handshake_age = 72s;
+  fra.handshakes = 31;
   fra.rx_bytes = 1500000;
   fra.tx_bytes = 18446744073709551615ULL;
   fra.persistent_keepalive = 25s;
@@ -34,6 +35,9 @@ inline control::SiteStatus sample_status() {
   fra.static_allowed_ips = {prefix("10.255.0.2/32"), prefix("fd00:255::2/128")};
   fra.learned_allowed_ips = {prefix("10.2.0.0/16")};
   fra.refused = {prefix("192.0.2.0/24")};
+  fra.prefixes = 1;
+  fra.over_maximum = 2;
+  fra.max_prefixes = 1000;
   fra.alive = true;
   fra.round_trip = 1234us;
   fra.inner_mtu = Mtu{1420};
@@ -62,13 +66,14 @@ inline control::SiteStatus sample_status() {
   tap.tx_bytes = 2000;
   s.tunnels = {tap};
 
-  s.routing = {"zebra", "/run/frr/zserv.api", "synced", "8.2 to 8.5", 12, 10, 2, 3, 4, 5, "none really"};
+  s.routing = {"zebra", "/run/frr/zserv.api", "synced", "8.2 to 8.5", 12, 10, 2, 3, 4, 5, 6, 7, 8, "none really"};
   s.mtus = {{"gw0", "device", Mtu{1420}, Mtu{1500}, 80, Mtu{1380}, Mtu{1360}, "computed", {}, {}, {}, {}, {}},
             {"fra", "peer", Mtu{1340}, Mtu{1400}, 60, Mtu{1300}, Mtu{1280}, "measured", "complete", Mtu{1400}, Mtu{1500},
              "a router said so", std::chrono::seconds(12), 1}};
   s.paths = {.probes = 30, .reports = 1, .black_holes = 1, .mss_clamped = 4};
   s.drops = {{"bad_tag", "data that does not authenticate", 7}};
   s.alerts = {"192.0.2.0/24 is routed but refused: peer fra's accept does not cover it"};
+  s.alerts_total = 60;
   return s;
 }
 

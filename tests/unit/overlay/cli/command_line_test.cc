@@ -49,6 +49,9 @@ class FakeDaemon {
           {{*Prefix::parse("10.2.0.0/16"), {"10.255.0.2"}, "fra", "accepted", ""},
            {*Prefix::parse("192.0.2.0/24"), {"10.255.0.2"}, "fra", "refused", "outside accept"}}});
     });
+    api_.add_command("metrics", [](const boost::json::object&) -> Result<boost::json::value> {
+      return boost::json::value("# TYPE greywire_uptime_seconds gauge\n");
+    });
     api_.add_command("explain", [](const boost::json::object& request) -> Result<boost::json::value> {
       control::ExplainReport report;
       report.address = *IpAddress::parse(request.at("address").as_string().c_str());
@@ -85,8 +88,8 @@ TEST(CommandLine, MistakesAreNamed) {
       {{"tunnel"}, 2, "greywire: unknown command 'tunnel'; did you mean 'tunnels'?\n"},
       {{"zzz"},
        2,
-       "greywire: unknown command 'zzz'; known: status, peers, tunnels, routes, mtu, drops, explain, reload, check, "
-       "genkey, pubkey, genpsk\n"},
+       "greywire: unknown command 'zzz'; known: status, peers, tunnels, routes, mtu, drops, metrics, explain, reload, "
+       "check, genkey, pubkey, genpsk\n"},
       {{"status", "--jsno"}, 2, "greywire: unknown option '--jsno'; did you mean '--json'?\n"},
       {{"status", "fra"}, 2, "greywire: 'status' takes no further argument 'fra'\n"},
       {{"explain"}, 2, "greywire: ADDRESS is required\n"},
@@ -166,6 +169,7 @@ TEST(CommandLine, EveryViewAnswersInBothForms) {
        "[{\"prefix\":\"10.2.0.0/16\""},
       {"mtu", "gw0   device  1420  1500        80", "[{\"name\":\"gw0\""},
       {"mtu", "fra      complete    1400    1400   1500  12s ago  a router said so\n", "[{\"name\":\"gw0\""},
+      {"metrics", "# TYPE greywire_uptime_seconds gauge\n", "\"# TYPE"},
       {"drops", "      7  bad_tag  data that does not authenticate\n", "[{\"reason\":\"bad_tag\""},
   };
   for (const auto& c : cases) {

@@ -20,6 +20,7 @@ networks         = ["10.1.0.0/16", "fd00:1::/48"]
 mtu              = 1400
 control          = "/run/greywire/a.sock"
 log_level        = "debug"
+metrics          = "[::1]:9586"
 
 [prefix_sets]
 lans = ["10.0.0.0/8 ge 16 le 24"]
@@ -104,6 +105,7 @@ TEST(Parse, SiteKeys) {
   EXPECT_EQ(site.mtu, Mtu{1400});
   EXPECT_EQ(site.control_socket, "/run/greywire/a.sock");
   EXPECT_EQ(site.log_level, LogLevel::kDebug);
+  EXPECT_EQ(site.metrics, *Endpoint::parse("[::1]:9586"));
 }
 
 TEST(Parse, SeveralEndpointsAndDscp) {

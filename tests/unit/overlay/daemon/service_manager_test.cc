@@ -33,6 +33,16 @@ TEST(ListenFds, WrongVariablesGiveNothingAndMissingNamesAreUnknown) {
   EXPECT_EQ(listen_fd_names("77", "1", "a:b", 77), (Names{"a"}));
 }
 
+TEST(Watchdog, OnlyForThisProcess) {
+  using std::chrono::microseconds;
+  EXPECT_EQ(watchdog_interval("30000000", nullptr, 77), microseconds(30'000'000));
+  EXPECT_EQ(watchdog_interval("30000000", "77", 77), microseconds(30'000'000));
+  for (const auto& [usec, pid] : {std::pair{"30000000", "78"}, {"30000000", "x"}, {"0", "77"}, {"-5", "77"}, {"1s", "77"}, {"", "77"}}) {
+    EXPECT_EQ(watchdog_interval(usec, pid, 77), std::nullopt) << usec << " " << pid;
+  }
+  EXPECT_EQ(watchdog_interval(nullptr, nullptr, 77), std::nullopt);
+}
+
 bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
 int some_descriptor() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
