@@ -20,6 +20,7 @@
 #include "router/base/ip_address.h"
 #include "router/crypto/keys.h"
 #include "router/gre/tunnel.h"
+#include "router/packet/ip_header.h"
 #include "routing/ceiling.h"
 
 namespace greywire::config {
@@ -90,7 +91,7 @@ struct Peer {
   bool pmtu = true;                         // false: keep the computed MTU whatever the path says; so does `mtu`
   bool enabled = true;
   SourceCheck source_check = SourceCheck::kCeiling;
-  bool copy_dscp = false;                   // into outer headers; ECN always follows the inner packet
+  OuterDscp dscp = OuterDscp::kRouting;     // of outer headers; ECN always follows the inner packet
   KeyPositions at;
   friend bool operator==(const Peer&, const Peer&) = default;
 };

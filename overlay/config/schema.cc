@@ -24,7 +24,8 @@ constexpr std::array<Choice<TunnelKind>, 3> kKinds{
 constexpr std::array<Choice<bool>, 2> kBpdus{{{"forward", true}, {"drop", false}}};
 constexpr std::int64_t kMostFrames = 10'000'000;
 constexpr std::array<Choice<Family>, 2> kDeliveries{{{"ipv4", Family::kV4}, {"ipv6", Family::kV6}}};
-constexpr std::array<Choice<bool>, 2> kDscp{{{"copy", true}, {"zero", false}}};
+constexpr std::array<Choice<OuterDscp>, 3> kDscp{
+    {{"routing", OuterDscp::kRouting}, {"copy", OuterDscp::kCopy}, {"zero", OuterDscp::kZero}}};
 constexpr std::array<Choice<gre::DfPolicy>, 3> kDfPolicies{
     {{"clear", gre::DfPolicy::kClear}, {"set", gre::DfPolicy::kSet}, {"inherit", gre::DfPolicy::kInherit}}};
 constexpr std::array<Choice<bool>, 2> kTooBig{{{"icmp", true}, {"fragment", false}}};
@@ -229,10 +230,11 @@ const std::array<Key<Peer>, 17> kPeer{{
     "`\"ceiling\"` takes packets from the peer's overlay addresses, `allowed_ips` and all of `accept`; `\"strict\"` only from "
     "where a packet back would go to this peer, as WireGuard does.", kOptional},
    [](Reading& r, const TomlNode& n, Peer& p) { r.choice<SourceCheck>(n, kSourceChecks, p.source_check); }},
-  {{"dscp", "\"zero\" or \"copy\"", "\"zero\"",
-    "The DSCP of outer packets to this peer, and of GRE delivery packets: 0, or that of the packet inside. `\"copy\"` shows "
-    "the underlay what kind of traffic is carried. ECN is carried through either way (RFC 6040).", kOptional},
-   [](Reading& r, const TomlNode& n, Peer& p) { r.choice<bool>(n, kDscp, p.copy_dscp); }},
+  {{"dscp", "\"routing\", \"zero\" or \"copy\"", "\"routing\"",
+    "The DSCP of outer packets to this peer, and of GRE delivery packets: that of the packet inside where it is routing "
+    "traffic (CS6 and above: BGP, BFD, OSPF) and 0 otherwise, always 0, or always that of the packet inside. What is shown "
+    "the underlay can sort by, and sees. ECN is carried through either way (RFC 6040).", kOptional},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.choice<OuterDscp>(n, kDscp, p.dscp); }},
 }};
 
 const std::array<Key<Tunnel>, 31> kTunnel{{

@@ -89,7 +89,8 @@ Result<void> run_bare_device(const std::string& interface, unsigned workers, voi
   events.keys_not_locked = [] { fmt::print(stderr, "greywired: {}\n", engine::kKeysNotLocked); };
   engine::Engine engine(options, std::move(events));
 
-  auto device = engine::TunDevice::open(interface, engine::TunKind::kTun, engine.workers());
+  auto device = engine::TunDevice::open(interface, engine::TunKind::kTun, engine.workers(),
+                                        engine::RoutingQueue::kWanted);
   if (!device) return device.error();
   const std::string name = device->name();
   const auto ifindex = static_cast<links::Ifindex>(device->ifindex());

@@ -14,14 +14,15 @@ void RunningSite::tell(const std::string& state) {
 
 // Stored as soon as it is there, so that a crash loses no device either.
 Result<engine::TunDevice> RunningSite::open_device(const std::string& name, engine::TunKind kind, unsigned queues) {
+  constexpr auto kRouting = engine::RoutingQueue::kWanted;
   const std::string stored = stored_name(name);
   auto device = [&]() -> Result<engine::TunDevice> {
-    if (!options_.held.has(stored)) return engine::TunDevice::open(name, kind, queues);
-    auto adopted = engine::TunDevice::adopt(name, kind, options_.held.take(stored), queues);
+    if (!options_.held.has(stored)) return engine::TunDevice::open(name, kind, queues, kRouting);
+    auto adopted = engine::TunDevice::adopt(name, kind, options_.held.take(stored), queues, kRouting);
     if (adopted) return adopted;
     alert(adopted.error().text + "; making it anew");
     if (const auto told = service_manager_.forget(stored); !told) return told.error();
-    return engine::TunDevice::open(name, kind, queues);
+    return engine::TunDevice::open(name, kind, queues, kRouting);
   }();
   if (!device) return device;
   if (const auto told = service_manager_.store(stored, device->fds()); !told) alert(told.error().text);

@@ -61,7 +61,7 @@ engine::PeerPolicy RunningSite::policy_of(const config::Peer& peer, const config
   policy.overlay = peer.overlay_addresses;
   policy.overlay.push_back(derived.link_local);
   policy.clamp_mss = true;
-  policy.copy_dscp = peer.copy_dscp;
+  policy.dscp = peer.dscp;
   policy.inner_mtu = derived.inner_mtu;
   policy.path = path_options(peer);
   if (peer.liveness && !peer.overlay_addresses.empty()) {

@@ -58,7 +58,7 @@ struct PeerPolicy {
   std::vector<Prefix> sources;            // the ceiling
   std::vector<IpAddress> overlay;         // always this peer's, and nobody else's
   bool clamp_mss = false;
-  bool copy_dscp = false;                 // into outer headers, and those of GRE delivery; else their DSCP is 0
+  OuterDscp dscp = OuterDscp::kZero;      // of outer headers, and those of GRE delivery
   Mtu inner_mtu{1420};                    // where `path` is none
   std::optional<PathOptions> path;        // path MTU discovery, by probes between the overlay addresses
   std::optional<LivenessConfig> liveness;  // probes to the first overlay address

@@ -114,6 +114,7 @@ void Engine::Protocol::send(const wireguard::Route& route, std::span<const std::
                             std::uint8_t ds_field) {
   auto& socket = route.remote.address.is_v4() ? send_v4_ : send_v6_;
   if (!socket) return device_.drops().count(DropReason::kSocketError);
+  if (sends_first_) socket->go_first(ds_field);
   const SendTrain train{route.remote,     route.local, route.local_ifindex,
                         route.has_local,  datagram.data(), static_cast<std::uint32_t>(datagram.size()),
                         0,                ds_field};
@@ -161,6 +162,10 @@ int Engine::Protocol::set_private_key(const PrivateKey& key) {
 int Engine::Protocol::set_fwmark(std::uint32_t mark) {
   for (auto& worker : workers_) {
     if (const auto set = worker->set_mark(mark); !set) return set.error().code;
+  }
+  for (auto* socket : {&send_v4_, &send_v6_}) {
+    if (!*socket) continue;
+    if (const auto set = (*socket)->set_mark(mark); !set) return set.error().code;
   }
   fwmark_ = mark;
   return 0;
@@ -238,26 +243,38 @@ Result<void> Engine::Protocol::listen(std::uint16_t port) {
   }
   send_v4_.reset();
   send_v6_.reset();
-  const auto copy = [](const std::vector<UdpSocket>& group, std::optional<UdpSocket>& out) -> Result<void> {
-    if (group.empty()) return {};
-    auto twin = group.front().duplicate();
-    if (!twin) return twin.error();
-    out.emplace(std::move(*twin));
-    return {};
-  };
-  if (auto ok = copy(sockets->v4, send_v4_); !ok) return ok;
-  if (auto ok = copy(sockets->v6, send_v6_); !ok) return ok;
+  if (auto ok = take_senders(*sockets); !ok) return ok;
   workers_.front()->set_handshake_sockets(std::move(sockets->handshakes));
   for (unsigned i = 0; i < worker_count(); ++i) {
-    std::optional<UdpSocket> v4, v6;
-    if (i < sockets->v4.size()) v4.emplace(std::move(sockets->v4[i]));
-    if (i < sockets->v6.size()) v6.emplace(std::move(sockets->v6[i]));
-    workers_[i]->set_sockets(std::move(v4), std::move(v6));
+    const auto own = [&](std::vector<UdpSocket>& group) {
+      return i < group.size() ? std::optional(std::move(group[i])) : std::nullopt;
+    };
+    workers_[i]->set_sockets(own(sockets->v4), own(sockets->v6));
+    workers_[i]->set_routing_sockets(own(sockets->routing_v4), own(sockets->routing_v6));
   }
   port_ = sockets->port;
   open_icmp();
   publish();
   return {};
+}
+
+// What the protocol thread sends keeps sessions up: it has sockets of its own, so that it waits behind no bulk; where there
+// are none, the first worker's.
+Result<void> Engine::Protocol::take_senders(UnderlaySockets& sockets) {
+  sends_first_ = sockets.control_v4.has_value() || sockets.control_v6.has_value();
+  const auto take = [](std::optional<UdpSocket>& control, const std::vector<UdpSocket>& group,
+                       std::optional<UdpSocket>& out) -> Result<void> {
+    if (control) {
+      out.emplace(std::move(*control));
+    } else if (!group.empty()) {
+      auto twin = group.front().duplicate();
+      if (!twin) return twin.error();
+      out.emplace(std::move(*twin));
+    }
+    return {};
+  };
+  if (auto ok = take(sockets.control_v4, sockets.v4, send_v4_); !ok) return ok;
+  return take(sockets.control_v6, sockets.v6, send_v6_);
 }
 
 void Engine::Protocol::suspend() {
@@ -268,7 +285,10 @@ void Engine::Protocol::suspend() {
   send_v6_.reset();
   icmp_.clear();
   workers_.front()->set_handshake_sockets({});
-  for (auto& worker : workers_) worker->set_sockets({}, {});
+  for (auto& worker : workers_) {
+    worker->set_sockets({}, {});
+    worker->set_routing_sockets({}, {});
+  }
 }
 
 Result<void> Engine::Protocol::resume() {

@@ -157,6 +157,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   void follow_endpoint(PeerId id, PeerState& state, TimePoint now);
   void apply_path(PeerId id, PeerState& state);
   void open_icmp();
+  Result<void> take_senders(UnderlaySockets& sockets);
   void read_icmp(TimePoint now);
   bool take_report(const pmtu::TooBigReport& report, TimePoint now);
   void drop_peer(PeerId id);
@@ -185,6 +186,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   std::uint32_t fwmark_ = 0;
   Mtu default_inner_mtu_{1420};
   std::optional<UdpSocket> send_v4_, send_v6_;
+  bool sends_first_ = false;  // from sockets of this thread's own
   std::map<PeerId, PeerState> peers_;
   std::set<std::pair<TimePoint, PeerId>> probes_;
   std::set<std::pair<TimePoint, PeerId>> path_deadlines_;

@@ -114,7 +114,7 @@ void Engine::Protocol::rebuild_entry(PeerId id) {
   entry->strict = state.policy.strict;
   entry->sources = PrefixSet(state.policy.sources);
   entry->clamp_mss = state.policy.clamp_mss;
-  entry->copy_dscp = state.policy.copy_dscp;
+  entry->dscp = state.policy.dscp;
   for (const IpAddress& address : state.policy.overlay) {
     auto& slot = address.is_v4() ? entry->overlay_v4 : entry->overlay_v6;
     if (!slot) slot = address;
@@ -221,13 +221,13 @@ std::size_t Engine::Protocol::write_probe(const PeerState& state, std::uint64_t 
   if (!ends) return 0;
   const auto payload = encode_probe({published_.probe_nonce, sequence, at});
   return write_echo_request(out, ends->first, ends->second, static_cast<std::uint16_t>(published_.probe_nonce),
-                            static_cast<std::uint16_t>(sequence), payload);
+                            static_cast<std::uint16_t>(sequence), payload, kCs6);
 }
 
 void Engine::Protocol::send_probe(wireguard::Peer& peer, PeerState& state, std::uint64_t sequence, wireguard::Now at) {
   std::uint8_t packet[128];
   const std::size_t size = write_probe(state, sequence, at.boot, packet);
-  if (size != 0) device_.send_packet(peer, {packet, size}, 0, at);
+  if (size != 0) device_.send_packet(peer, {packet, size}, outer_ds_field(kCs6, state.policy.dscp), at);
 }
 
 void Engine::Protocol::probe_answered(const ProbeReply& reply, TimePoint at) {

@@ -6,11 +6,13 @@
 
 namespace greywire::engine {
 
-// A device with one queue has one reader, so that what it sends leaves in order; such devices are spread.
+// A device with one queue has one reader, so that what it sends leaves in order; such devices are spread. So are the queues
+// for routing traffic.
 void Engine::Protocol::attach(LinkId link, const std::shared_ptr<TunDevice>& device) {
   const bool one_queue = device->queue_count() == 1;
   for (unsigned i = 0; i < worker_count(); ++i) {
-    workers_[i]->add_link(link, device, !one_queue || link.value % worker_count() == i);
+    const bool chosen = link.value % worker_count() == i;
+    workers_[i]->add_link(link, device, !one_queue || chosen, chosen);
   }
 }
 

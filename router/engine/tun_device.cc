@@ -15,6 +15,8 @@
 #include <thread>
 #include <utility>
 
+#include "router/engine/tun_steering.h"
+
 namespace greywire::engine {
 namespace {
 
@@ -102,9 +104,28 @@ TunOffloads agree_on_offloads(int fd) {
   return {};
 }
 
+// -1 where there is none, or none is wanted.
+class SteeringProgram {
+ public:
+  SteeringProgram(TunKind kind, unsigned bulk, RoutingQueue wanted) {
+    if (wanted == RoutingQueue::kNone) return;
+    if (const auto loaded = load_steering(kind == TunKind::kTap, bulk)) fd_ = *loaded;
+  }
+  SteeringProgram(const SteeringProgram&) = delete;
+  SteeringProgram& operator=(const SteeringProgram&) = delete;
+  ~SteeringProgram() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int fd() const { return fd_; }
+  unsigned queues() const { return fd_ >= 0 ? 1 : 0; }
+
+ private:
+  int fd_ = -1;
+};
+
 }  // namespace
 
-Result<TunDevice> TunDevice::open(const std::string& name, TunKind kind, unsigned queues) {
+Result<TunDevice> TunDevice::open(const std::string& name, TunKind kind, unsigned queues, RoutingQueue routing) {
   if (!valid_name(name)) {
     return Error{
         fmt::format("\"{}\" cannot be an interface name; use 1 to 15 characters without / : or spaces", name),
@@ -116,29 +137,56 @@ Result<TunDevice> TunDevice::open(const std::string& name, TunKind kind, unsigne
   }
   TunDevice device;
   device.kind_ = kind;
-  device.fds_.reserve(queues);
-  ifreq request = request_for(name, kind, queues);
-  for (unsigned q = 0; q < queues; ++q) {
-    auto fd = open_driver();
-    if (!fd) return fd.error();
-    device.fds_.push_back(*fd);
-    const int failed = q == 0                                   ? create_interface(*fd, request)
-                       : ::ioctl(*fd, TUNSETIFF, &request) == 0 ? 0
-                                                                : errno;
-    if (failed != 0) return attach_error(name, failed);
-  }
+  const SteeringProgram program(kind, queues, routing);
+  ifreq request = request_for(name, kind, queues + program.queues());
+  auto fd = open_driver();
+  if (!fd) return fd.error();
+  device.fds_.push_back(*fd);
+  if (const int failed = create_interface(*fd, request); failed != 0) return attach_error(name, failed);
+  if (auto ok = device.join(queues + program.queues(), request.ifr_name); !ok) return ok.error();
+  device.steer(program.fd());
   if (auto ok = device.agree(request.ifr_name); !ok) return ok.error();
   return device;
 }
 
-Result<TunDevice> TunDevice::adopt(const std::string& name, TunKind kind, std::vector<int> fds, unsigned queues) {
+Result<void> TunDevice::join(unsigned queues, const std::string& name) {
+  ifreq request = request_for(name, kind_, queues);
+  while (fds_.size() < queues) {
+    auto fd = open_driver();
+    if (!fd) return fd.error();
+    fds_.push_back(*fd);
+    if (::ioctl(*fd, TUNSETIFF, &request) != 0) return attach_error(name, errno);
+  }
+  return {};
+}
+
+// The last queue becomes the one for routing traffic: it leaves and joins again, which makes it the last in the kernel's
+// order too.
+void TunDevice::steer(int program) {
+  if (program < 0) return;
+  ifreq request{};
+  request.ifr_flags = static_cast<short>(IFF_DETACH_QUEUE);
+  const int last = fds_.back();
+  has_routing_queue_ = ::ioctl(last, TUNSETQUEUE, &request) == 0;
+  request.ifr_flags = static_cast<short>(IFF_ATTACH_QUEUE);
+  has_routing_queue_ = has_routing_queue_ && ::ioctl(last, TUNSETQUEUE, &request) == 0 &&
+                       ::ioctl(fds_[0], TUNSETSTEERINGEBPF, &program) == 0;
+  if (has_routing_queue_) return;
+  fds_.pop_back();
+  ::close(last);
+}
+
+Result<TunDevice> TunDevice::adopt(const std::string& name, TunKind kind, std::vector<int> fds, unsigned bulk,
+                                   RoutingQueue routing) {
   TunDevice device;
   device.kind_ = kind;
   device.fds_ = std::move(fds);
   const auto unfit = [&](std::string_view why) {
     return Error{fmt::format("what was kept of interface {} cannot be used: {}", name, why), EINVAL};
   };
-  if (device.fds_.empty() || queues < 1 || queues > kMaxQueues) return unfit("no queue");
+  if (device.fds_.empty() || bulk < 1 || bulk >= kMaxQueues) return unfit("no queue");
+  const SteeringProgram program(kind, bulk, routing);
+  const unsigned queues = bulk + program.queues();
   ifreq wanted = request_for(name, kind, queues);
   for (const int fd : device.fds_) {
     ifreq has{};
@@ -149,12 +197,8 @@ Result<TunDevice> TunDevice::adopt(const std::string& name, TunKind kind, std::v
     if (::fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return unfit(std::strerror(errno));
   }
   for (; device.fds_.size() > queues; device.fds_.pop_back()) ::close(device.fds_.back());
-  while (device.fds_.size() < queues) {
-    auto fd = open_driver();
-    if (!fd) return fd.error();
-    device.fds_.push_back(*fd);
-    if (::ioctl(*fd, TUNSETIFF, &wanted) != 0) return attach_error(name, errno);
-  }
+  if (auto ok = device.join(queues, name); !ok) return ok.error();
+  device.steer(program.fd());
   if (auto ok = device.agree(name); !ok) return ok.error();
   return device;
 }
@@ -173,7 +217,8 @@ TunDevice::TunDevice(TunDevice&& other) noexcept
       name_(std::move(other.name_)),
       ifindex_(other.ifindex_),
       kind_(other.kind_),
-      offloads_(other.offloads_) {}
+      offloads_(other.offloads_),
+      has_routing_queue_(other.has_routing_queue_) {}
 
 TunDevice& TunDevice::operator=(TunDevice&& other) noexcept {
   if (this == &other) return *this;
@@ -183,6 +228,7 @@ TunDevice& TunDevice::operator=(TunDevice&& other) noexcept {
   ifindex_ = other.ifindex_;
   kind_ = other.kind_;
   offloads_ = other.offloads_;
+  has_routing_queue_ = other.has_routing_queue_;
   return *this;
 }
 

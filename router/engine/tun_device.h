@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,9 @@
 namespace greywire::engine {
 
 enum class TunKind : std::uint8_t { kTun, kTap };
+
+// Whether routing traffic gets a queue of its own (tun_steering.h).
+enum class RoutingQueue : std::uint8_t { kNone, kWanted };
 
 // What the kernel may hand over uncut, as it agreed to when the device was opened. Checksum offload is always
 // on.
@@ -40,12 +44,17 @@ class TunDevice {
   // nonblocking and close-on-exec. A name that is taken is tried for up to one second, since a killed
   // daemon's device takes a moment to go. Errors (one line with the way out): EBUSY the interface exists,
   // EPERM not permitted, ENOENT, ENODEV or ENXIO no tun driver, EINVAL a bad name or count.
-  static Result<TunDevice> open(const std::string& name, TunKind kind, unsigned queues);
+  // With kWanted there is one queue more, for routing traffic, unless the kernel has no way to pick queues: see
+  // routing_queue().
+  static Result<TunDevice> open(const std::string& name, TunKind kind, unsigned queues,
+                                RoutingQueue routing = RoutingQueue::kNone);
 
   // Takes the queues of a device that is there already, as an earlier process left them with whoever held them. It keeps
   // its addresses, routes, state and what waits in it. `fds` are closed on an error too; queues beyond `queues` are
-  // given up, missing ones joined. Errors: EINVAL the descriptors are not queues of such a device.
-  static Result<TunDevice> adopt(const std::string& name, TunKind kind, std::vector<int> fds, unsigned queues);
+  // given up, missing ones joined. With kWanted the last one becomes the queue for routing traffic, in whatever order they
+  // come, and what waited in it is lost. Errors: EINVAL the descriptors are not queues of such a device.
+  static Result<TunDevice> adopt(const std::string& name, TunKind kind, std::vector<int> fds, unsigned queues,
+                                 RoutingQueue routing = RoutingQueue::kNone);
 
   TunDevice(TunDevice&& other) noexcept;
   TunDevice& operator=(TunDevice&& other) noexcept;
@@ -54,7 +63,11 @@ class TunDevice {
   const std::string& name() const { return name_; }  // as it was at open(): somebody may rename the device
   int ifindex() const { return ifindex_; }
   TunKind kind() const { return kind_; }
-  unsigned queue_count() const { return static_cast<unsigned>(fds_.size()); }
+  // Of those for all traffic, from 0.
+  unsigned queue_count() const { return static_cast<unsigned>(fds_.size()) - (has_routing_queue_ ? 1 : 0); }
+  std::optional<unsigned> routing_queue() const {
+    return has_routing_queue_ ? std::optional(queue_count()) : std::nullopt;
+  }
   std::span<const int> fds() const { return fds_; }  // of all queues; valid as long as the object
   int fd(unsigned queue) const { return fds_[queue]; }  // for epoll; stays owned by this object
   TunOffloads offloads() const { return offloads_; }
@@ -79,6 +92,8 @@ class TunDevice {
  private:
   TunDevice() = default;
   Result<void> agree(const std::string& name);
+  Result<void> join(unsigned queues, const std::string& name);
+  void steer(int program);
   void close_all() noexcept;
 
   std::vector<int> fds_;
@@ -86,6 +101,7 @@ class TunDevice {
   int ifindex_ = 0;
   TunKind kind_ = TunKind::kTun;
   TunOffloads offloads_;
+  bool has_routing_queue_ = false;
 };
 
 }  // namespace greywire::engine

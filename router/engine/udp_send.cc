@@ -80,7 +80,7 @@ void UdpSocket::SendState::address(std::size_t i, const SendTrain& train) {
 }
 
 void UdpSocket::SendState::annotate(std::size_t i, const SendTrain& train, const Attempts& tried,
-                                    std::uint16_t segment) {
+                                    std::uint16_t segment, std::uint8_t socket_ds_field) {
   auto& header = messages[i].msg_hdr;
   header.msg_control = control[i].bytes;
   header.msg_controllen = 0;
@@ -102,7 +102,7 @@ void UdpSocket::SendState::annotate(std::size_t i, const SendTrain& train, const
       append_control(header, IPPROTO_IPV6, IPV6_PKTINFO, info);
     }
   }
-  if (train.ds_field != 0) {
+  if (train.ds_field != socket_ds_field) {
     append_control(header, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, int{train.ds_field});
   }
   if (segment != 0) append_control(header, SOL_UDP, UDP_SEGMENT, segment);
@@ -127,7 +127,8 @@ unsigned UdpSocket::SendState::fill(const UdpSocket& socket, std::span<const Sen
     messages[count].msg_hdr.msg_iov = &parts[count];
     messages[count].msg_hdr.msg_iovlen = 1;
     address(count, train);
-    annotate(count, train, tried, bytes > segment ? static_cast<std::uint16_t>(segment) : std::uint16_t{0});
+    annotate(count, train, tried, bytes > segment ? static_cast<std::uint16_t>(segment) : std::uint16_t{0},
+             socket.ds_field_);
     from.offset += bytes;
     if (from.offset >= train.size) from = {from.train + 1, 0};
     after[count++] = from;

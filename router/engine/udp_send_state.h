@@ -49,7 +49,8 @@ struct UdpSocket::SendState {
 
  private:
   void address(std::size_t i, const SendTrain& train);
-  void annotate(std::size_t i, const SendTrain& train, const Attempts& tried, std::uint16_t segment);
+  void annotate(std::size_t i, const SendTrain& train, const Attempts& tried, std::uint16_t segment,
+                std::uint8_t socket_ds_field);
 };
 
 }  // namespace greywire::engine

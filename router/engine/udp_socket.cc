@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <linux/filter.h>
+#include <linux/pkt_sched.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 
 #include "router/crypto/system_random.h"
 #include "router/engine/udp_send_state.h"
+#include "router/packet/ip_header.h"
 
 namespace greywire::engine {
 namespace {
@@ -82,6 +84,7 @@ UdpSocket::UdpSocket(UdpSocket&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       family_(other.family_),
       port_(other.port_),
+      ds_field_(other.ds_field_),
       gso_(other.gso_),
       max_segments_(other.max_segments_),
       state_(std::move(other.state_)) {}
@@ -92,6 +95,7 @@ UdpSocket& UdpSocket::operator=(UdpSocket&& other) noexcept {
   fd_ = std::exchange(other.fd_, -1);
   family_ = other.family_;
   port_ = other.port_;
+  ds_field_ = other.ds_field_;
   gso_ = other.gso_;
   max_segments_ = other.max_segments_;
   state_ = std::move(other.state_);
@@ -104,16 +108,32 @@ UdpSocket::~UdpSocket() {
 
 namespace {
 
-// The group's last sockets become those for handshake messages, where the kernel can steer.
-void take_handshake_sockets(std::vector<UdpSocket>& group, std::uint32_t key, std::vector<UdpSocket>& handshakes) {
-  const std::size_t workers = group.size() - UdpSocket::kHandshakeSockets;
-  if (group.front().steer_handshakes(static_cast<unsigned>(workers), key)) {
-    for (auto i = workers; i < group.size(); ++i) {
-      set_buffer(group[i].fd(), SO_RCVBUFFORCE, SO_RCVBUF, kHandshakeBuffer);
-      handshakes.push_back(std::move(group[i]));
-    }
+// Of what open_group() made for one family.
+struct FamilySockets {
+  std::vector<UdpSocket> data, routing;
+  std::optional<UdpSocket> control;
+};
+
+std::size_t group_size(unsigned workers) { return 2 * workers + 1 + UdpSocket::kHandshakeSockets; }
+
+// Shares out a group where the kernel can steer; else only those for data are kept.
+FamilySockets share_out(std::vector<UdpSocket> group, unsigned workers, std::uint32_t key,
+                        std::vector<UdpSocket>& handshakes) {
+  FamilySockets out;
+  auto next = std::make_move_iterator(group.begin());
+  const bool steered = group.front().steer(workers, key);
+  out.data.assign(next, next + workers);
+  if (!steered) return out;
+  next += workers;
+  out.routing.assign(next, next + workers);
+  next += workers;
+  for (UdpSocket& socket : out.routing) socket.go_first(kCs6);
+  out.control.emplace(*next++);
+  for (auto end = std::make_move_iterator(group.end()); next != end; ++next) {
+    set_buffer(next->fd(), SO_RCVBUFFORCE, SO_RCVBUF, kHandshakeBuffer);
+    handshakes.push_back(*next);
   }
-  group.erase(group.begin() + static_cast<std::ptrdiff_t>(workers), group.end());
+  return out;
 }
 
 }  // namespace
@@ -130,12 +150,21 @@ Result<void> UdpSocket::set_mark(std::uint32_t fwmark) {
                code};
 }
 
+void UdpSocket::go_first(std::uint8_t ds_field) {
+  if (ds_field == ds_field_) return;
+  const bool v4 = family_ == Family::kV4;
+  set_flag(v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, ds_field);
+  set_flag(SOL_SOCKET, SO_PRIORITY, TC_PRIO_CONTROL);  // after IP_TOS, which sets it too
+  ds_field_ = ds_field;
+}
+
 Result<UdpSocket> UdpSocket::duplicate() const {
   UdpSocket s;
   s.fd_ = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
   if (s.fd_ < 0) return Error{fmt::format("cannot duplicate a UDP socket: {}", std::strerror(errno)), errno};
   s.family_ = family_;
   s.port_ = port_;
+  s.ds_field_ = ds_field_;
   s.gso_ = gso_;
   s.max_segments_ = max_segments_;
   return s;
@@ -238,10 +267,11 @@ Result<std::vector<UdpSocket>> UdpSocket::open_group(Family family, std::uint16_
   return group;
 }
 
-bool UdpSocket::steer_handshakes(unsigned workers, std::uint32_t key) {
+bool UdpSocket::steer(unsigned workers, std::uint32_t key) {
   // Byte 0 of the payload is the message type, byte 4 the low one of the receiver index. The source is in the IP header:
   // 12 bytes into IPv4's, the upper half of 8 bytes into IPv6's. A payload that is shorter ends the program with 0, the
-  // first socket. Selection by hash, as GRO looks sockets up, does no harm.
+  // first socket. The DS field is byte 1 of IPv4's, 4 bits into IPv6's. Selection by hash, as GRO looks sockets up, does no
+  // harm.
   constexpr std::uint32_t kTransportData = 4;
   constexpr std::uint32_t kGoldenRatio = 0x9e3779b1;
   constexpr auto kNetworkHeader = static_cast<std::uint32_t>(SKF_NET_OFF);
@@ -263,10 +293,18 @@ bool UdpSocket::steer_handshakes(unsigned workers, std::uint32_t key) {
       BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0),
       BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, odd),
       BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 32 - kHandshakeSocketsLog2),
-      BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, workers),
+      BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 2 * workers + 1),
+      BPF_STMT(BPF_RET | BPF_A, 0),
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kNetworkHeader),
+      BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, v4 ? 0U : 4U),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff),
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kCs6, 3, 0),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 4),
+      BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
       BPF_STMT(BPF_RET | BPF_A, 0),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 4),
       BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
+      BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, workers),
       BPF_STMT(BPF_RET | BPF_A, 0),
   };
   const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
@@ -275,17 +313,22 @@ bool UdpSocket::steer_handshakes(unsigned workers, std::uint32_t key) {
 
 Result<UnderlaySockets> open_underlay(std::uint16_t port, unsigned count, const UdpSocketOptions& options) {
   const std::uint32_t key = SystemRandom().next_u32();
+  const auto group = static_cast<unsigned>(group_size(count));
   for (int tries = 1;; ++tries) {
-    auto v4 = UdpSocket::open_group(Family::kV4, port, count + UdpSocket::kHandshakeSockets, options);
+    auto v4 = UdpSocket::open_group(Family::kV4, port, group, options);
     if (!v4) return v4.error();
     UnderlaySockets sockets;
     sockets.port = v4->front().port();
-    sockets.v4 = std::move(*v4);
-    take_handshake_sockets(sockets.v4, key, sockets.handshakes);
-    auto v6 = UdpSocket::open_group(Family::kV6, sockets.port, count + UdpSocket::kHandshakeSockets, options);
+    const auto share = [&](std::vector<UdpSocket> all, auto& data, auto& routing, auto& control) {
+      auto shared = share_out(std::move(all), count, key, sockets.handshakes);
+      data = std::move(shared.data);
+      routing = std::move(shared.routing);
+      if (shared.control) control.emplace(std::move(*shared.control));
+    };
+    share(std::move(*v4), sockets.v4, sockets.routing_v4, sockets.control_v4);
+    auto v6 = UdpSocket::open_group(Family::kV6, sockets.port, group, options);
     if (v6) {
-      sockets.v6 = std::move(*v6);
-      take_handshake_sockets(sockets.v6, key, sockets.handshakes);
+      share(std::move(*v6), sockets.v6, sockets.routing_v6, sockets.control_v6);
       return sockets;
     }
     if (v6.error().code == EAFNOSUPPORT) return sockets;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -81,9 +82,13 @@ class UdpSocket {
   bool gso() const { return gso_; }  // false once the path turned out to have no checksum offload
   unsigned max_segments() const { return max_segments_; }  // of one system call, as probed: 64 or 128
   Result<void> set_mark(std::uint32_t fwmark);
-  // For a member of a group of `workers` + kHandshakeSockets: transport data goes to the first `workers` by receiver
-  // index, all else to the rest by a keyed hash of its source, IPv4 address or IPv6 /64. False where the kernel cannot.
-  bool steer_handshakes(unsigned workers, std::uint32_t key);
+  // For a member of a group of 2 `workers` + 1 + kHandshakeSockets: transport data goes to the first `workers` by receiver
+  // index, to the second `workers` where its DSCP says routing traffic, nothing to the next one, and all else to the rest by
+  // a keyed hash of its source, IPv4 address or IPv6 /64. False where the kernel cannot.
+  bool steer(unsigned workers, std::uint32_t key);
+  // Everything sent from now on goes before other traffic in the host's queues, and has this DS field unless its train has
+  // another. For a socket of one thread's own: with bulk on the same one it would share a full buffer.
+  void go_first(std::uint8_t ds_field);
   // A second object over the same socket, for a thread that sends beside the one that owns this one.
   Result<UdpSocket> duplicate() const;
 
@@ -109,6 +114,7 @@ class UdpSocket {
   int fd_ = -1;
   Family family_ = Family::kV4;
   std::uint16_t port_ = 0;
+  std::uint8_t ds_field_ = 0;  // of what says none itself
   bool gso_ = true;
   unsigned max_segments_ = 64;
   std::unique_ptr<SendState> state_;
@@ -119,12 +125,17 @@ class UdpSocket {
 //
 // Whatever is not WireGuard transport data goes to sockets of its own, with small buffers: a flood of handshake messages
 // fills that of its source, while data and the handshakes of nearly all other sources arrive as before. Those sockets
-// may still bring data that came in one train with a handshake message. Where the kernel cannot steer, there are none.
+// may still bring data that came in one train with a handshake message. Routing traffic has sockets of its own as well,
+// with buffers of their own each way. Where the kernel cannot steer, there are neither.
 struct UnderlaySockets {
   std::uint16_t port = 0;
   std::vector<UdpSocket> v4;
   std::vector<UdpSocket> v6;
-  std::vector<UdpSocket> handshakes;  // of both families
+  std::vector<UdpSocket> routing_v4;     // one for each of `v4`
+  std::vector<UdpSocket> routing_v6;
+  std::optional<UdpSocket> control_v4;   // to send from: nothing comes in there
+  std::optional<UdpSocket> control_v6;
+  std::vector<UdpSocket> handshakes;     // of both families
 };
 Result<UnderlaySockets> open_underlay(std::uint16_t port, unsigned count, const UdpSocketOptions& options);
 

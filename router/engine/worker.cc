@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <future>
@@ -19,6 +20,7 @@ constexpr std::uint64_t kMailbox = ~std::uint64_t{0};
 constexpr std::uint64_t kSocketV4 = kMailbox - 1;
 constexpr std::uint64_t kSocketV6 = kMailbox - 2;
 constexpr std::uint64_t kHandshakes = kMailbox - 3;
+constexpr std::uint64_t kRouting = kMailbox - 4;
 
 constexpr std::size_t kHeadroom = 64;
 
@@ -34,13 +36,16 @@ Worker::Worker(unsigned number, Published& published, AeadProvider aead, std::fu
       inbound_(*aead_, *this, outbound_, drops_, published.probe_nonce),
       batch_(16),
       handshake_batch_(number == 0 ? kHandshakeBatch : 1),
+      routing_batch_(kRoutingBatch),
       gate_(random_, drops_),
       frame_(std::make_unique<std::uint8_t[]>(kHeadroom + TunDevice::kMaxFrame)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      handshake_epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
-  watch(event_, kMailbox);
-  watch(handshake_epoll_, kHandshakes);
+      handshake_epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      routing_epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  watch(epoll_, event_, kMailbox);
+  watch(epoll_, handshake_epoll_, kHandshakes);
+  watch(epoll_, routing_epoll_, kRouting);
   reply_trains_.reserve(UdpSocket::kMaxTrains);
   for (auto* trains : {&send_v4_, &send_v6_}) trains->reserve(UdpSocket::kMaxTrains);
   for (auto* peers : {&peers_v4_, &peers_v6_}) peers->reserve(UdpSocket::kMaxTrains);
@@ -50,6 +55,7 @@ Worker::~Worker() {
   stop();
   ::close(event_);
   ::close(handshake_epoll_);
+  ::close(routing_epoll_);
   ::close(epoll_);
 }
 
@@ -95,18 +101,21 @@ void Worker::do_calls() {
   for (auto& call : calls) call();
 }
 
-void Worker::watch(int fd, std::uint64_t what) {
+void Worker::watch(int epoll, int fd, std::uint64_t what) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = what;
-  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+  ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-void Worker::unwatch(int fd) { ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr); }
+void Worker::unwatch(int epoll, int fd) { ::epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nullptr); }
 
-void Worker::add_link(LinkId link, std::shared_ptr<TunDevice> device, bool reads) {
+void Worker::add_link(LinkId link, std::shared_ptr<TunDevice> device, bool reads, bool reads_routing) {
   execute([&] {
-    if (reads) watch(device->fd(queue_of(*device)), link.value);
+    if (reads) watch(epoll_, device->fd(queue_of(*device)), link.value);
+    if (const auto queue = device->routing_queue(); queue && reads_routing) {
+      watch(routing_epoll_, device->fd(*queue), link.value);
+    }
     links_[link] = std::move(device);
   });
 }
@@ -115,42 +124,46 @@ void Worker::remove_link(LinkId link) {
   execute([&] {
     const auto it = links_.find(link);
     if (it == links_.end()) return;
-    unwatch(it->second->fd(queue_of(*it->second)));
+    const TunDevice& device = *it->second;
+    unwatch(epoll_, device.fd(queue_of(device)));
+    if (const auto queue = device.routing_queue()) unwatch(routing_epoll_, device.fd(*queue));
     links_.erase(it);
   });
 }
 
 void Worker::set_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6) {
   execute([&] {
-    replace(v4_, v4, kSocketV4);
-    replace(v6_, v6, kSocketV6);
+    replace(epoll_, v4_, v4, kSocketV4);
+    replace(epoll_, v6_, v6, kSocketV6);
+  });
+}
+
+void Worker::set_routing_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6) {
+  execute([&] {
+    replace(routing_epoll_, routing_v4_, v4, kSocketV4);
+    replace(routing_epoll_, routing_v6_, v6, kSocketV6);
   });
 }
 
 void Worker::set_handshake_sockets(std::vector<UdpSocket> sockets) {
   execute([&] {
     handshakes_ = std::move(sockets);  // those that are closed leave the epoll by themselves
-    for (std::size_t i = 0; i < handshakes_.size(); ++i) {
-      epoll_event event{};
-      event.events = EPOLLIN;
-      event.data.u64 = i;
-      ::epoll_ctl(handshake_epoll_, EPOLL_CTL_ADD, handshakes_[i].fd(), &event);
-    }
+    for (std::size_t i = 0; i < handshakes_.size(); ++i) watch(handshake_epoll_, handshakes_[i].fd(), i);
   });
 }
 
-void Worker::replace(std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what) {
-  if (old) unwatch(old->fd());
+void Worker::replace(int epoll, std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what) {
+  if (old) unwatch(epoll, old->fd());
   old.reset();
   if (!fresh) return;
   old.emplace(std::move(*fresh));
-  watch(old->fd(), what);
+  watch(epoll, old->fd(), what);
 }
 
 Result<void> Worker::set_mark(std::uint32_t fwmark) {
   Result<void> result;
   execute([&] {
-    for (auto* socket : {&v4_, &v6_}) {
+    for (auto* socket : {&v4_, &v6_, &routing_v4_, &routing_v6_}) {
       if (!*socket) continue;
       if (auto set = (*socket)->set_mark(fwmark); !set) result = set.error();
     }
@@ -175,8 +188,12 @@ void Worker::run() {
 
 void Worker::round(const epoll_event* events, int count) {
   bool handshakes = false;
+  const bool routing = std::any_of(events, events + count, [](const auto& event) { return event.data.u64 == kRouting; });
+  if (routing) serve_routing();
   for (int i = 0; i < count; ++i) {
     const std::uint64_t what = events[i].data.u64;
+    if (what == kRouting) continue;
+    if (i != 0) serve_routing();
     if (what == kMailbox) {
       do_calls();
     } else if (what == kSocketV4) {
@@ -206,50 +223,82 @@ void Worker::receive_handshakes() {
   }
 }
 
-void Worker::receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds) {
-  for (unsigned n = 0; n < rounds; ++n) {
-    const int messages = socket.receive(batch);
-    if (messages < 0) {
-      drops_.count(DropReason::kSocketError);
+// Called between batches: what waits here goes ahead of them.
+void Worker::serve_routing() {
+  std::array<epoll_event, 16> events;
+  const int count = ::epoll_wait(routing_epoll_, events.data(), static_cast<int>(events.size()), 0);
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t what = events[static_cast<std::size_t>(i)].data.u64;
+    if (what == kSocketV4 || what == kSocketV6) {
+      auto& socket = what == kSocketV4 ? routing_v4_ : routing_v6_;
+      if (socket) receive_batch(*socket, routing_batch_);
       continue;
     }
-    if (messages == 0) return;
-    const TimePoint now = boot_now();
-    received_at_ = now;
-    receiving_ = &socket;
-    // Routes first: the groups that they lead to were published before them.
-    const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);
-    const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
-    inbound_.begin(tables, routes, *published_.index, now);
-    for (const ReceivedMessage& m : batch) {
-      inbound_.message({m.bytes, m.size}, m.segment_size, {m.source, m.local, m.local_ifindex, m.has_local},
-                       m.ds_field);
-    }
-    inbound_.finish();
-    outbound_.flush(now);
-    send_cookie_replies();
-    if (static_cast<std::size_t>(messages) < batch.capacity()) return;
+    const LinkId link{static_cast<std::uint32_t>(what)};
+    const auto it = links_.find(link);
+    if (it == links_.end()) continue;
+    unsigned left = kRoutingFrames;
+    read_batch(link, *it->second, *it->second->routing_queue(), left);
   }
 }
 
+void Worker::receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds) {
+  for (unsigned n = 0; n < rounds; ++n) {
+    if (!receive_batch(socket, batch)) return;
+    serve_routing();
+  }
+}
+
+// False when there was less than a batch.
+bool Worker::receive_batch(UdpSocket& socket, ReceiveBatch& batch) {
+  const int messages = socket.receive(batch);
+  if (messages < 0) {
+    drops_.count(DropReason::kSocketError);
+    return true;
+  }
+  if (messages == 0) return false;
+  const TimePoint now = boot_now();
+  received_at_ = now;
+  receiving_ = &socket;
+  // Routes first: the groups that they lead to were published before them.
+  const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);
+  const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
+  inbound_.begin(tables, routes, *published_.index, now);
+  for (const ReceivedMessage& m : batch) {
+    inbound_.message({m.bytes, m.size}, m.segment_size, {m.source, m.local, m.local_ifindex, m.has_local}, m.ds_field);
+  }
+  inbound_.finish();
+  outbound_.flush(now);
+  send_cookie_replies();
+  return static_cast<std::size_t>(messages) == batch.capacity();
+}
+
 void Worker::read_link(LinkId link, TunDevice& device) {
+  unsigned left = kFrameRounds;
+  while (read_batch(link, device, queue_of(device), left)) serve_routing();
+}
+
+// Frames for one batch, which is sent; at most `left`, from which they are taken. False when no more wait.
+bool Worker::read_batch(LinkId link, TunDevice& device, unsigned queue, unsigned& left) {
   const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);  // first, as above
   const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
   const TimePoint now = boot_now();
-  for (unsigned n = 0; n < kFrameRounds; ++n) {
+  bool more = true;
+  while (left != 0 && !outbound_.nearly_full()) {
     VirtioNetHeader header;
     std::uint8_t* frame = frame_.get() + kHeadroom;
-    const std::ptrdiff_t size = device.read(queue_of(device), header, {frame, TunDevice::kMaxFrame});
+    const std::ptrdiff_t size = device.read(queue, header, {frame, TunDevice::kMaxFrame});
+    more = size > 0;
     if (size < 0 && TunDevice::is_gone(size)) {
-      unwatch(device.fd(queue_of(device)));
+      for (const int epoll : {epoll_, routing_epoll_}) unwatch(epoll, device.fd(queue));
       link_gone_(link);
-      break;
     }
-    if (size <= 0) break;
+    if (!more) break;
+    --left;
     outbound_.frame(tables, routes, link, header, {frame, static_cast<std::size_t>(size)}, now);
-    if (outbound_.nearly_full()) outbound_.flush(now);
   }
   outbound_.flush(now);
+  return more && left != 0;
 }
 
 bool Worker::handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) {
@@ -291,9 +340,15 @@ void Worker::send(std::span<const SealedTrain> trains) {
       continue;
     }
     const bool v4 = route.remote.address.is_v4();
-    (v4 ? send_v4_ : send_v6_)
-        .push_back({route.remote, route.local, route.local_ifindex, route.has_local, train.bytes, train.size,
-                    train.segment_size, train.ds_field});
+    const SendTrain out{route.remote,      route.local, route.local_ifindex, route.has_local, train.bytes, train.size,
+                        train.segment_size, train.ds_field};
+    auto& first = v4 ? routing_v4_ : routing_v6_;
+    if (first && is_routing_traffic(train.ds_field)) {
+      first->go_first(train.ds_field);
+      send_family(&*first, {&out, 1}, {&train.peer, 1});
+      continue;
+    }
+    (v4 ? send_v4_ : send_v6_).push_back(out);
     (v4 ? peers_v4_ : peers_v6_).push_back(train.peer);
   }
   send_family(v4_ ? &*v4_ : nullptr, send_v4_, peers_v4_);

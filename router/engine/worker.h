@@ -35,13 +35,17 @@ class Worker final : private ForwarderSink {
   void start();
   void stop();  // joins; the devices and sockets stay until destruction
 
-  // The next five may be called from any other thread, and return once the worker has done it. Before start() and
+  // The next six may be called from any other thread, and return once the worker has done it. Before start() and
   // after stop() they act at once.
-  // With `reads` false it only writes to the device: its one queue is another worker's to read.
-  void add_link(LinkId link, std::shared_ptr<TunDevice> device, bool reads = true);
+  // With `reads` false it only writes to the device: its one queue is another worker's to read. `reads_routing`: it reads
+  // the queue for routing traffic.
+  void add_link(LinkId link, std::shared_ptr<TunDevice> device, bool reads = true, bool reads_routing = true);
   void remove_link(LinkId link);
   // Replaces the sockets; the old ones are closed. An empty optional closes.
   void set_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6);
+  // Those of routing traffic, each way. What waits in them, or in a device's queue for routing traffic, comes before the
+  // next batch of anything else.
+  void set_routing_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6);
   // Those to which handshake messages are steered (UnderlaySockets). After each round of data a few of them get their
   // turn, one after the other, so that a flood in one delays the others by no more than a batch.
   void set_handshake_sockets(std::vector<UdpSocket> sockets);
@@ -55,6 +59,8 @@ class Worker final : private ForwarderSink {
   static constexpr unsigned kFrameRounds = 64;
   static constexpr int kHandshakeTurns = 2;  // sockets that get their turn after a round of data
   static constexpr std::size_t kHandshakeBatch = 32;
+  static constexpr std::size_t kRoutingBatch = 8;
+  static constexpr unsigned kRoutingFrames = 32;  // of one queue before others get their turn
 
   // ForwarderSink
   void send(std::span<const SealedTrain> trains) override;
@@ -66,15 +72,18 @@ class Worker final : private ForwarderSink {
 
   void run();
   void round(const epoll_event* events, int count);
+  void serve_routing();
+  bool receive_batch(UdpSocket& socket, ReceiveBatch& batch);
   void receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds);
   void receive_handshakes();
   void send_cookie_replies();
-  void replace(std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what);
+  void replace(int epoll, std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what);
   void read_link(LinkId link, TunDevice& device);
+  bool read_batch(LinkId link, TunDevice& device, unsigned queue, unsigned& left);
   void send_family(UdpSocket* socket, std::span<const SendTrain> trains, std::span<wireguard::PeerData* const> peers);
   unsigned queue_of(const TunDevice& device) const { return device.queue_count() == 1 ? 0 : number_; }
-  void watch(int fd, std::uint64_t what);
-  void unwatch(int fd);
+  static void watch(int epoll, int fd, std::uint64_t what);
+  static void unwatch(int epoll, int fd);
   void do_calls();
   void execute(std::function<void()> fn);
 
@@ -88,6 +97,7 @@ class Worker final : private ForwarderSink {
   Inbound inbound_;
   ReceiveBatch batch_;
   ReceiveBatch handshake_batch_;
+  ReceiveBatch routing_batch_;
   UdpSocket* receiving_ = nullptr;
   TimePoint received_at_;
   SystemRandom random_;
@@ -104,6 +114,9 @@ class Worker final : private ForwarderSink {
   std::optional<UdpSocket> v6_;
   std::vector<UdpSocket> handshakes_;
   int handshake_epoll_ = -1;  // of handshakes_, by their place; readable as one of them is
+  std::optional<UdpSocket> routing_v4_;
+  std::optional<UdpSocket> routing_v6_;
+  int routing_epoll_ = -1;  // of these and of devices' queues for routing traffic
   std::vector<SendTrain> send_v4_, send_v6_;
   std::vector<wireguard::PeerData*> peers_v4_, peers_v6_;
 

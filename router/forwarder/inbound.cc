@@ -207,7 +207,7 @@ bool Inbound::take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, 
   const auto& own = tables_->own_overlay;
   if (std::find(own.begin(), own.end(), echo.destination) == own.end()) return false;
   std::uint8_t answer[1280];
-  const std::size_t size = write_echo_reply(answer, echo);
+  const std::size_t size = write_echo_reply(answer, echo, info.ds_field & ~kEcnMask);
   if (size != 0) outbound_.packet(peer, {answer, size}, now_);
   return true;
 }

@@ -77,7 +77,7 @@ void Outbound::packet(const PeerEntry& peer, std::span<const std::uint8_t> packe
   target.now = now;
   if (!parse_ip(packet, target.info)) return drops_.count(DropReason::kInternal);
   target.inner_mtu = peer.shared->inner_mtu.load(std::memory_order_relaxed);
-  target.ds_field = outer_ds_field(target.info.ds_field, peer.copy_dscp);
+  target.ds_field = outer_ds_field(target.info.ds_field, peer.dscp);
   resolve_session(target, now);
   emit(target, packet.size(), now, [&](std::uint8_t* out) { std::memcpy(out, packet.data(), packet.size()); });
 }
@@ -98,7 +98,7 @@ bool Outbound::find_target(const ForwardingTables& tables, const AllowedIpsRoot&
     if (target.peer == nullptr) return refuse(target, DropReason::kNoPeer), false;
     target.inner_mtu = target.peer->shared->inner_mtu.load(std::memory_order_relaxed);
     target.payload_mtu = Mtu{target.inner_mtu};
-    target.ds_field = outer_ds_field(target.info.ds_field, target.peer->copy_dscp);
+    target.ds_field = outer_ds_field(target.info.ds_field, target.peer->dscp);
   }
   if (ethernet) return true;
   if (is_own_datagram(tables, target.packet, target.info)) {
@@ -235,7 +235,7 @@ void Outbound::emit(Target& target, std::size_t size, TimePoint now, Writer&& wr
 void Outbound::stage(Target& target, std::span<const std::uint8_t> packet, TimePoint now) {
   wireguard::PeerData& peer = *target.peer->shared;
   std::size_t dropped = 0;
-  if (peer.stage(packet, dropped, target.ds_field)) {
+  if (peer.stage(packet, dropped, target.ds_field, is_routing_traffic(target.ds_field))) {
     if (dropped != 0) drops_.count(DropReason::kStagedFull, dropped);
     if (peer.request(wireguard::Attention::kStaged)) sink_.attention(peer.id);
     return;

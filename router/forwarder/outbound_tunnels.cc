@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint8_t kHopLimitWithoutIp = 64;  // where the TTL is to be inherited and there is none
 
-std::uint8_t delivery_ds_field(const gre::TunnelConfig& config, std::uint8_t inner, bool copy_dscp) {
+std::uint8_t delivery_ds_field(const gre::TunnelConfig& config, std::uint8_t inner, OuterDscp dscp) {
   switch (config.tos_policy) {
     case gre::TosPolicy::kInherit:
       return inner;
@@ -20,7 +20,14 @@ std::uint8_t delivery_ds_field(const gre::TunnelConfig& config, std::uint8_t inn
     case gre::TosPolicy::kPeer:
       break;
   }
-  return outer_ds_field(inner, copy_dscp);
+  return outer_ds_field(inner, dscp);
+}
+
+// Of the datagram around all. Routing traffic keeps its DSCP whatever the delivery packet shows, but with sequence
+// numbers: there the peer would drop all that it overtook on the way.
+std::uint8_t datagram_ds_field(const gre::TunnelConfig& config, std::uint8_t inner, std::uint8_t delivery, OuterDscp dscp) {
+  if (dscp == OuterDscp::kCopy || !is_routing_traffic(inner)) return outer_ds_field(delivery, dscp);
+  return outer_ds_field(inner, config.sequence ? OuterDscp::kZero : dscp);
 }
 
 // About how many frames a super-frame will be.
@@ -52,12 +59,13 @@ bool Outbound::find_tunnel_target(const ForwardingTables& tables, Target& target
   if (has_ip && !take_nesting(target, packet)) return false;
 
   const std::uint8_t inner_ds = has_ip ? target.info.ds_field : std::uint8_t{0};
-  target.delivery.ds_field = delivery_ds_field(config, inner_ds, target.peer->copy_dscp);
+  target.delivery.ds_field = delivery_ds_field(config, inner_ds, target.peer->dscp);
   target.delivery.ttl = has_ip ? target.info.hop_limit : kHopLimitWithoutIp;
   target.delivery.dont_fragment = has_ip && target.info.family == Family::kV4 && target.info.dont_fragment;
   target.delivery_df = config.df == gre::DfPolicy::kSet ||
                        (config.df == gre::DfPolicy::kInherit && target.delivery.dont_fragment);
-  target.ds_field = outer_ds_field(target.delivery.ds_field, target.peer->copy_dscp);
+  const std::uint8_t shown = !has_ip && is_llc(target.packet) ? kCs6 : inner_ds;
+  target.ds_field = datagram_ds_field(config, shown, target.delivery.ds_field, target.peer->dscp);
   target.inner_mtu = target.peer->shared->inner_mtu.load(std::memory_order_relaxed);
   const auto header = static_cast<std::uint32_t>(target.encapsulation->header_size());
   target.payload_mtu = pmtu::less(Mtu{target.inner_mtu}, header);

@@ -18,6 +18,7 @@
 #include "router/gre/segment.h"
 #include "router/gre/sequence.h"
 #include "router/gre/tunnel.h"
+#include "router/packet/ip_header.h"
 #include "router/packet/ip_reassembly.h"
 #include "router/wireguard/peer_data.h"
 
@@ -88,7 +89,7 @@ struct PeerEntry {
   bool strict = true;
   PrefixSet sources;
   bool clamp_mss = false;
-  bool copy_dscp = false;  // into the outer headers; else their DSCP is 0
+  OuterDscp dscp = OuterDscp::kZero;
   // Where ICMP errors about this peer's packets come from: a TUN drops what claims to be from our own address.
   std::optional<IpAddress> overlay_v4;
   std::optional<IpAddress> overlay_v6;

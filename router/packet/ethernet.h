@@ -1,4 +1,4 @@
-// Where the IP packet begins in an Ethernet frame. IEEE 802.3, 802.1Q. Pure, any thread.
+// What an Ethernet frame holds, behind its VLAN tags. IEEE 802.3, 802.1Q. Pure, any thread.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +20,17 @@ inline std::size_t ip_offset(std::span<const std::uint8_t> frame) {
     if (ethertype != kVlan && ethertype != kServiceVlan) return 0;
   }
   return 0;
+}
+
+// Whether it holds LLC, as frames of IS-IS and spanning trees do: a length stands where others have an EtherType.
+inline bool is_llc(std::span<const std::uint8_t> frame) {
+  constexpr std::uint16_t kVlan = 0x8100, kServiceVlan = 0x88a8, kLeastEthertype = 0x0600;
+  std::size_t type = 12;
+  for (int tags = 0; tags <= 2 && frame.size() >= type + 2; ++tags, type += 4) {
+    const std::uint16_t ethertype = load_be16(frame.data() + type);
+    if (ethertype != kVlan && ethertype != kServiceVlan) return ethertype < kLeastEthertype;
+  }
+  return false;
 }
 
 }  // namespace greywire

@@ -77,10 +77,18 @@ constexpr std::uint8_t ecn_encapsulate(std::uint8_t inner_ds_field) {
   return inner_ds_field & kEcnMask;
 }
 
+// CS6, network control (RFC 4594 §3.1): BGP, BFD, OSPF. It goes before everything else, and so does what is above it.
+inline constexpr std::uint8_t kCs6 = 48 << 2;
+constexpr bool is_routing_traffic(std::uint8_t ds_field) { return ds_field >= kCs6; }
+
+// Which packets' DSCP a header around them shows.
+enum class OuterDscp : std::uint8_t { kZero, kRouting, kCopy };
+
 // The DS field of a header that is put around a packet: ECN always follows the inner one, the DSCP is 0 unless it is to
 // be copied (RFC 2983 §3, the uniform model; what it was is kept inside either way).
-constexpr std::uint8_t outer_ds_field(std::uint8_t inner_ds_field, bool copy_dscp) {
-  return copy_dscp ? inner_ds_field : ecn_encapsulate(inner_ds_field);
+constexpr std::uint8_t outer_ds_field(std::uint8_t inner_ds_field, OuterDscp policy) {
+  const bool copied = policy == OuterDscp::kCopy || (policy == OuterDscp::kRouting && is_routing_traffic(inner_ds_field));
+  return copied ? inner_ds_field : ecn_encapsulate(inner_ds_field);
 }
 
 // RFC 6040 §4.2, figure 4: the ECN bits of the packet that leaves a tunnel; nothing when it must be dropped.

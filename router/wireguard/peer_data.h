@@ -119,32 +119,35 @@ struct alignas(64) PeerData {
     route_.local_ifindex = 0;
   }
 
-  // Packets that wait for a session: the newest 128. Returns how many old ones fell out.
+  // Packets that wait for a session: the newest 128, and of urgent ones as many. `dropped` is how many old ones fell out.
   // With a current session it refuses (returns false) and the caller sends right away, so that order is kept.
-  bool stage(std::span<const std::uint8_t> packet, std::size_t& dropped, std::uint8_t ds_field = 0) {
+  bool stage(std::span<const std::uint8_t> packet, std::size_t& dropped, std::uint8_t ds_field = 0,
+             bool urgent = false) {
     std::lock_guard guard(staged_mutex_);
     dropped = 0;
     if (current.load(std::memory_order_acquire) != nullptr) return false;
-    if (staged_.size() >= kMaxStagedPackets) {
-      staged_.pop_front();
+    auto& line = urgent ? staged_urgent_ : staged_;
+    if (line.size() >= kMaxStagedPackets) {
+      line.pop_front();
       dropped = 1;
     }
-    staged_.push_back({{packet.begin(), packet.end()}, ds_field});
+    line.push_back({{packet.begin(), packet.end()}, ds_field});
     return true;
   }
-  // Takes what is staged; when nothing is, publishes `session` for sending under the same lock and returns empty.
+  // Takes what is staged, urgent ones first; when nothing is, publishes `session` for sending under the same lock and returns empty.
   std::deque<StagedPacket> take_staged_or_publish(Session* session) {
     std::lock_guard guard(staged_mutex_);
-    if (staged_.empty()) current.store(session, std::memory_order_seq_cst);
-    return std::exchange(staged_, {});
+    auto& line = staged_urgent_.empty() ? staged_ : staged_urgent_;
+    if (line.empty()) current.store(session, std::memory_order_seq_cst);
+    return std::exchange(line, {});
   }
   std::size_t clear_staged() {
     std::lock_guard guard(staged_mutex_);
-    return std::exchange(staged_, {}).size();
+    return std::exchange(staged_, {}).size() + std::exchange(staged_urgent_, {}).size();
   }
   bool has_staged() const {
     std::lock_guard guard(staged_mutex_);
-    return !staged_.empty();
+    return !staged_.empty() || !staged_urgent_.empty();
   }
 
   static std::int64_t stamp(TimePoint now) { return now.time_since_epoch().count(); }
@@ -156,6 +159,7 @@ struct alignas(64) PeerData {
   std::atomic<bool> has_endpoint_{false};
   mutable std::mutex staged_mutex_;
   std::deque<StagedPacket> staged_;
+  std::deque<StagedPacket> staged_urgent_;
 };
 
 }  // namespace greywire::wireguard

@@ -121,7 +121,7 @@ TEST(Parse, SeveralEndpointsAndDscp) {
   EXPECT_EQ(nyc.endpoints[0].host, "nyc.example.net");
   EXPECT_EQ(nyc.endpoints[1].literal, Endpoint::parse("[2001:db8::3]:51820").value());
   EXPECT_EQ(nyc.endpoints[2].literal, Endpoint::parse("192.0.2.3:4500").value());
-  EXPECT_TRUE(nyc.copy_dscp);
+  EXPECT_EQ(nyc.dscp, OuterDscp::kCopy);
 }
 
 TEST(Parse, PeerKeysDefaultsAndSets) {
@@ -133,7 +133,7 @@ TEST(Parse, PeerKeysDefaultsAndSets) {
   ASSERT_EQ(fra.endpoints.size(), 1U);
   EXPECT_EQ(fra.endpoints[0].host, "fra.example.net");
   EXPECT_FALSE(fra.endpoints[0].literal.has_value());
-  EXPECT_FALSE(fra.copy_dscp);
+  EXPECT_EQ(fra.dscp, OuterDscp::kRouting);
   EXPECT_EQ(fra.allowed_ips, std::vector{prefix("10.2.0.0/16")});
   EXPECT_EQ(fra.accept.rules().size(), 3U);
   EXPECT_TRUE(fra.accept.admits(prefix("10.77.1.0/24")));

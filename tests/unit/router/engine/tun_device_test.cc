@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -11,6 +13,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <memory>
+#include <optional>
+#include <set>
 #include <vector>
 
 #include "network_namespace.h"
@@ -400,6 +405,143 @@ TEST_F(TunDeviceTest, WhatIsNoSuchDeviceIsNotAdoptedAndClosed) {
     EXPECT_NE(adopted.error().text.find(c.name), std::string::npos) << adopted.error().text;
     for (const int fd : c.fds) EXPECT_LT(::fcntl(fd, F_GETFD), 0);
   }
+}
+
+// Ethernet header, or none, and an IP header with a DS field; ports 4000 and `port`.
+Bytes frame_of(bool ethernet, bool v4, std::uint8_t ds, std::uint8_t port, int tags = 0) {
+  Bytes f;
+  if (ethernet) {
+    f = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1};
+    for (int i = 0; i < tags; ++i) f.insert(f.end(), {static_cast<std::uint8_t>(i == 0 && tags > 1 ? 0x88 : 0x81),
+                                                      static_cast<std::uint8_t>(i == 0 && tags > 1 ? 0xa8 : 0x00), 0, 10});
+    f.insert(f.end(), {static_cast<std::uint8_t>(v4 ? 0x08 : 0x86), static_cast<std::uint8_t>(v4 ? 0x00 : 0xdd)});
+  }
+  if (v4) {
+    f.insert(f.end(), {0x45, ds, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2});
+  } else {
+    f.insert(f.end(), {static_cast<std::uint8_t>(0x60 | ds >> 4), static_cast<std::uint8_t>(ds << 4), 0, 0, 0, 8, 17, 64});
+    f.insert(f.end(), 32, 0x20);
+  }
+  f.insert(f.end(), {0x0f, 0xa0, 0, port, 0, 8, 0, 0});
+  return f;
+}
+
+class RawSender {
+ public:
+  explicit RawSender(const std::string& device)
+      : fd_(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)), ifindex_(static_cast<int>(::if_nametoindex(device.c_str()))) {}
+  RawSender(const RawSender&) = delete;
+  RawSender& operator=(const RawSender&) = delete;
+  ~RawSender() { ::close(fd_); }
+  void send(const Bytes& frame, bool v4 = true) {
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_ifindex = ifindex_;
+    to.sll_protocol = htons(v4 ? ETH_P_IP : ETH_P_IPV6);
+    EXPECT_EQ(::sendto(fd_, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to),
+              static_cast<ssize_t>(frame.size()));
+  }
+
+ private:
+  int fd_;
+  int ifindex_;
+};
+
+// The queue in which the next frame waits.
+std::optional<unsigned> queue_of_next(TunDevice& d) {
+  std::optional<unsigned> found;
+  const unsigned queues = static_cast<unsigned>(d.fds().size());
+  for (unsigned q = 0; q < queues; ++q) {
+    VirtioNetHeader header;
+    Bytes frame(TunDevice::kMaxFrame);
+    while (d.read(q, header, frame) > 0) found = q;
+  }
+  return found;
+}
+
+TunDevice open_with_routing_queue(TunKind kind, unsigned queues) {
+  EXPECT_EQ(std::system("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6"), 0);
+  auto d = TunDevice::open("gwr", kind, queues, RoutingQueue::kWanted);
+  EXPECT_TRUE(d.has_value()) << d.error().text;
+  EXPECT_EQ(d->queue_count(), queues);
+  EXPECT_EQ(d->routing_queue(), queues);
+  EXPECT_TRUE(set_up("gwr"));
+  return std::move(*d);
+}
+
+TEST_F(TunDeviceTest, RoutingTrafficHasAQueueOfItsOwn) {
+  for (const bool ethernet : {false, true}) {
+    for (const unsigned queues : {1U, 3U}) {
+      auto d = open_with_routing_queue(ethernet ? TunKind::kTap : TunKind::kTun, queues);
+      RawSender raw("gwr");
+      for (const bool v4 : {true, false}) {
+        for (const int tags : {0, 1, 2}) {
+          if (tags != 0 && !ethernet) continue;
+          for (const int ds : {0x00, 0x02, 0xb8, 0xbf, 0xc0, 0xc3, 0xe0}) {
+            raw.send(frame_of(ethernet, v4, static_cast<std::uint8_t>(ds), 53, tags), v4);
+            const auto queue = queue_of_next(d);
+            ASSERT_TRUE(queue.has_value());
+            EXPECT_EQ(*queue == queues, ds >= 0xc0) << "DS " << ds << " in queue " << *queue << " of " << queues;
+          }
+        }
+        std::set<unsigned> used;  // by flow: always the same one, and all of them
+        for (std::uint8_t port = 0; port < 64; ++port) {
+          raw.send(frame_of(ethernet, v4, 0, port), v4);
+          const auto queue = queue_of_next(d);
+          raw.send(frame_of(ethernet, v4, 0, port), v4);
+          EXPECT_EQ(queue, queue_of_next(d));
+          used.insert(queue.value_or(99));
+        }
+        EXPECT_EQ(used.size(), queues);
+      }
+      if (ethernet) {
+        Bytes hello{1, 0x80, 0xc2, 0, 0, 0x15, 2, 0, 0, 0, 0, 1, 0, 40, 0xfe, 0xfe, 3};
+        hello.resize(54);
+        raw.send(hello);
+        EXPECT_EQ(queue_of_next(d), queues) << "IS-IS";
+        Bytes arp(frame_of(true, true, 0xc0, 0));
+        arp[13] = 0x06;
+        raw.send(arp);
+        EXPECT_EQ(queue_of_next(d), 0U) << "ARP";
+      }
+    }
+  }
+}
+
+// However full the other queue is.
+TEST_F(TunDeviceTest, BulkTakesNoRoomFromRoutingTraffic) {
+  auto d = open_with_routing_queue(TunKind::kTun, 1);
+  RawSender raw("gwr");
+  for (int i = 0; i < 2000; ++i) raw.send(frame_of(false, true, 0, 53));
+  raw.send(frame_of(false, true, 0xc0, 53));
+  VirtioNetHeader header;
+  Bytes frame(TunDevice::kMaxFrame);
+  ASSERT_EQ(d.read(1, header, frame), 28);
+  EXPECT_EQ(frame[1], 0xc0);
+}
+
+// Whoever kept the descriptors may give them back in another order.
+TEST_F(TunDeviceTest, AnAdoptedDeviceHasItsQueueForRoutingTrafficAgain) {
+  auto d = std::make_unique<TunDevice>(open_with_routing_queue(TunKind::kTun, 2));
+  RawSender raw("gwr");
+  std::vector<int> kept;
+  for (const int fd : d->fds()) kept.insert(kept.begin(), ::dup(fd));
+  d.reset();
+  for (const unsigned queues : {2U, 1U, 3U}) {
+    SCOPED_TRACE(queues);
+    auto adopted = TunDevice::adopt("gwr", TunKind::kTun, kept, queues, RoutingQueue::kWanted);
+    ASSERT_TRUE(adopted.has_value()) << adopted.error().text;
+    ASSERT_EQ(adopted->routing_queue(), queues);
+    for (std::uint8_t port = 0; port < 16; ++port) {
+      raw.send(frame_of(false, true, 0xc0, port));
+      EXPECT_EQ(queue_of_next(*adopted), queues);
+      raw.send(frame_of(false, true, 0, port));
+      EXPECT_LT(queue_of_next(*adopted).value_or(99), queues);
+    }
+    kept.clear();
+    for (const int fd : adopted->fds()) kept.push_back(::dup(fd));
+  }
+  for (const int fd : kept) ::close(fd);
 }
 
 }  // namespace

@@ -444,6 +444,38 @@ TEST_P(UdpSocketTest, HandshakesAreSteeredByTheirSource) {
     train.size = static_cast<std::uint32_t>(bytes.size());
     ASSERT_EQ(sender.send({&train, 1}).error, 0);
     EXPECT_EQ((v4 ? u->v4 : u->v6)[index].receive(batch), 1) << "data goes by receiver index";
+    train.ds_field = 0xc0;
+    ASSERT_EQ(sender.send({&train, 1}).error, 0);
+    EXPECT_EQ((v4 ? u->routing_v4 : u->routing_v6)[index].receive(batch), 1) << "routing traffic has sockets of its own";
+    EXPECT_EQ(batch[0].ds_field, 0xc0);
+    train.ds_field = 0xb8;
+    ASSERT_EQ(sender.send({&train, 1}).error, 0);
+    EXPECT_EQ((v4 ? u->v4 : u->v6)[index].receive(batch), 1);
+  }
+}
+
+// Bulk that fills a buffer is in no way of what has a socket of its own, and neither DSCP of the two needs a control message.
+TEST_P(UdpSocketTest, WhatGoesFirstShowsIt) {
+  auto receiver = open_socket(GetParam());
+  auto sender = open_socket(GetParam());
+  const std::vector<std::uint8_t> bytes(100);
+  SendTrain train;
+  train.destination = {loopback(GetParam()), receiver.port()};
+  train.bytes = bytes.data();
+  train.size = static_cast<std::uint32_t>(bytes.size());
+  ReceiveBatch batch(1);
+  for (const int ds : {0xc0, 0xe0, 0x88, 0xc0}) {
+    sender.go_first(static_cast<std::uint8_t>(ds));
+    int priority = 0;
+    socklen_t size = sizeof priority;
+    ASSERT_EQ(::getsockopt(sender.fd(), SOL_SOCKET, SO_PRIORITY, &priority, &size), 0);
+    EXPECT_EQ(priority, 7) << "TC_PRIO_CONTROL";
+    for (const int said : {ds, 0x02}) {  // the socket's own, and another one for once
+      train.ds_field = static_cast<std::uint8_t>(said);
+      ASSERT_EQ(sender.send({&train, 1}).error, 0);
+      ASSERT_EQ(receiver.receive(batch), 1);
+      EXPECT_EQ(batch[0].ds_field, said);
+    }
   }
 }
 

@@ -80,7 +80,7 @@ TEST_P(Ecn, EveryCellOfRfc6040) {
 }
 
 TEST_P(Ecn, TheDscpIsCopiedWhereThePeerWantsIt) {
-  pair.a.entry(pair.b_of_a).copy_dscp = true;
+  pair.a.entry(pair.b_of_a).dscp = OuterDscp::kCopy;
   pair.a.publish();
   for (const int ds : {0x00, 0x02, 0xb8, 0xbb, 0xc0}) {
     SentDatagram datagram = sent(static_cast<std::uint8_t>(ds));

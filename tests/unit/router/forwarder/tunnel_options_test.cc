@@ -62,17 +62,23 @@ TEST_F(TunnelOptionsOf, TtlAndDsFieldFollowThePacketWhenAsked) {
     std::uint8_t ttl;
     gre::TosPolicy policy;
     std::uint8_t tos;
-    bool copy_dscp;
+    OuterDscp dscp;
     std::uint8_t inner_ds;
     std::uint8_t delivery_ds, outer_ds, delivery_ttl;
+    bool sequence = false;
   };
   const Case cases[] = {
-      {"defaults", 64, gre::TosPolicy::kPeer, 0, false, 0xba, 0x02, 0x02, 64},
-      {"the peer copies", 64, gre::TosPolicy::kPeer, 0, true, 0xba, 0xba, 0xba, 64},
-      {"inherited", 0, gre::TosPolicy::kInherit, 0, false, 0xba, 0xba, 0x02, 17},
-      {"inherited and copied", 0, gre::TosPolicy::kInherit, 0, true, 0xba, 0xba, 0xba, 17},
-      {"fixed", 255, gre::TosPolicy::kFixed, 0x48, false, 0xba, 0x4a, 0x02, 255},
-      {"fixed and copied", 1, gre::TosPolicy::kFixed, 0x48, true, 0x01, 0x49, 0x49, 1},
+      {"defaults", 64, gre::TosPolicy::kPeer, 0, OuterDscp::kZero, 0xba, 0x02, 0x02, 64},
+      {"the peer copies", 64, gre::TosPolicy::kPeer, 0, OuterDscp::kCopy, 0xba, 0xba, 0xba, 64},
+      {"inherited", 0, gre::TosPolicy::kInherit, 0, OuterDscp::kZero, 0xba, 0xba, 0x02, 17},
+      {"inherited and copied", 0, gre::TosPolicy::kInherit, 0, OuterDscp::kCopy, 0xba, 0xba, 0xba, 17},
+      {"fixed", 255, gre::TosPolicy::kFixed, 0x48, OuterDscp::kZero, 0xba, 0x4a, 0x02, 255},
+      {"fixed and copied", 1, gre::TosPolicy::kFixed, 0x48, OuterDscp::kCopy, 0x01, 0x49, 0x49, 1},
+      {"routing traffic", 64, gre::TosPolicy::kPeer, 0, OuterDscp::kRouting, 0xc2, 0xc2, 0xc2, 64},
+      {"not routing traffic", 64, gre::TosPolicy::kPeer, 0, OuterDscp::kRouting, 0xba, 0x02, 0x02, 64},
+      {"routing traffic hidden", 64, gre::TosPolicy::kPeer, 0, OuterDscp::kZero, 0xc0, 0x00, 0x00, 64},
+      {"routing traffic and fixed", 64, gre::TosPolicy::kFixed, 0x48, OuterDscp::kRouting, 0xe1, 0x49, 0xe1, 64},
+      {"routing traffic and sequence numbers", 64, gre::TosPolicy::kPeer, 0, OuterDscp::kRouting, 0xc0, 0xc0, 0x00, 64, true},
   };
   for (const Family family : {Family::kV4, Family::kV6}) {
     for (const bool ethernet_frames : {false, true}) {
@@ -83,7 +89,8 @@ TEST_F(TunnelOptionsOf, TtlAndDsFieldFollowThePacketWhenAsked) {
         config.ttl = c.ttl;
         config.tos_policy = c.policy;
         config.tos = c.tos;
-        pair.a.entry(pair.b_of_a).copy_dscp = c.copy_dscp;
+        config.sequence = c.sequence;
+        pair.a.entry(pair.b_of_a).dscp = c.dscp;
         at_a(config);
         PacketSpec spec;
         spec.ttl = 17;

@@ -106,6 +106,26 @@ TEST(PeerData, StagesTheNewest128InOrder) {
   EXPECT_FALSE(peer.has_staged());
 }
 
+TEST(PeerData, UrgentPacketsDoNotWaitBehindOthers) {
+  PeerData peer{PeerId{1}};
+  std::size_t dropped = 0;
+  const std::uint8_t bulk[] = {1}, urgent[] = {2};
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_TRUE(peer.stage(bulk, dropped));
+    if (i < 3) {
+      ASSERT_TRUE(peer.stage(urgent, dropped, 0xc0, true));
+    }
+  }
+  Session session{peer, {}, 1, 2, true, at(0s)};
+  const auto first = peer.take_staged_or_publish(&session);
+  ASSERT_EQ(first.size(), 3U) << "none fell out for the others";
+  for (const auto& packet : first) EXPECT_EQ(packet.bytes[0], 2);
+  EXPECT_EQ(peer.take_staged_or_publish(&session).size(), 128U);
+  EXPECT_EQ(peer.current.load(), nullptr);
+  EXPECT_TRUE(peer.take_staged_or_publish(&session).empty());
+  EXPECT_EQ(peer.current.load(), &session);
+}
+
 TEST(PeerData, AsksForAttentionOnce) {
   PeerData peer{PeerId{1}};
   EXPECT_TRUE(peer.request(Attention::kStaged));
