@@ -45,7 +45,14 @@ class TunnelCheck {
   }
 
   void check_bridge(const Tunnel& tunnel) {
-    if (tunnel.bridge.empty()) return;
+    if (tunnel.bridge.empty()) {
+      for (const char* key : {"bridge_create", "isolated", "pvid", "vlan_untagged", "vlan_tagged"}) {
+        if (!tunnel.at.has(key) || tunnel.at.has("bridge")) continue;
+        error(tunnel.at.of(key), fmt::format("'{}' is about a port of a bridge: tunnel '{}' needs 'bridge' too", key, tunnel.name));
+      }
+      return;
+    }
+    check_vlans(tunnel);
     const auto at = tunnel.at.of("bridge");
     if (tunnel.at.is_wrong("kind") || !tunnel.at.has("kind")) return;
     if (tunnel.kind == TunnelKind::kGre) {
@@ -58,10 +65,31 @@ class TunnelCheck {
                                                  tunnel.name, tunnel.bridge));
     }
     const auto [first, is_new] = bridges_.emplace(tunnel.bridge, &tunnel);
-    if (!is_new && !(tunnel.stp && first->second->stp)) {
+    const Tunnel& other = *first->second;
+    if (!is_new && !(tunnel.stp && other.stp) && !(tunnel.isolated && other.isolated)) {
       error(at, fmt::format("bridge '{}' has the TAPs '{}' and '{}', which can make a loop: write stp = true in each if the "
-                            "bridge runs a spanning tree, or make one tunnel of kind \"segment\" of them", tunnel.bridge,
-                            first->second->name, tunnel.name));
+                            "bridge runs a spanning tree, or isolated = true in each, or make one tunnel of kind \"segment\" of "
+                            "them", tunnel.bridge, other.name, tunnel.name));
+    }
+    if (!is_new && tunnel.bridge_create && other.bridge_create &&
+        (port_vlans(tunnel).has_value() != port_vlans(other).has_value() || tunnel.stp != other.stp)) {
+      error(at, fmt::format("tunnels '{}' and '{}' both make bridge '{}', but only one wants {} of it", other.name, tunnel.name,
+                            tunnel.bridge, tunnel.stp != other.stp ? "a spanning tree" : "VLANs"));
+    }
+  }
+
+  void check_vlans(const Tunnel& tunnel) {
+    const auto holds = [](const std::vector<VlanRange>& ranges, unsigned vid) {
+      return std::any_of(ranges.begin(), ranges.end(), [&](const auto& r) { return r.first <= vid && vid <= r.last; });
+    };
+    for (const auto& range : tunnel.vlan_tagged) {
+      for (unsigned vid = range.first; vid <= range.last; ++vid) {
+        const bool pvid = tunnel.pvid == vid;
+        if (!pvid && !holds(tunnel.vlan_untagged, vid)) continue;
+        return error(tunnel.at.of("vlan_tagged"), fmt::format("tunnel '{}' has VLAN {} both with a tag and without: take it out of "
+                                                              "'vlan_tagged' or of '{}'", tunnel.name, vid,
+                                                              pvid ? "pvid" : "vlan_untagged"));
+      }
     }
   }
 

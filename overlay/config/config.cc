@@ -56,4 +56,23 @@ std::string_view to_string(LogLevel level) {
   return "info";
 }
 
+std::optional<std::vector<PortVlan>> port_vlans(const Tunnel& tunnel) {
+  if (!tunnel.pvid && tunnel.vlan_untagged.empty() && tunnel.vlan_tagged.empty()) return std::nullopt;
+  std::map<std::uint16_t, PortVlan> by_vid;
+  const auto add = [&](const std::vector<VlanRange>& ranges, bool untagged) {
+    for (const auto& range : ranges) {
+      for (unsigned vid = range.first; vid <= range.last; ++vid) {
+        const auto id = static_cast<std::uint16_t>(vid);
+        by_vid[id] = {id, false, untagged};
+      }
+    }
+  };
+  add(tunnel.vlan_tagged, false);
+  add(tunnel.vlan_untagged, true);
+  if (tunnel.pvid) by_vid[*tunnel.pvid] = {*tunnel.pvid, true, true};
+  std::vector<PortVlan> vlans;
+  for (const auto& [vid, vlan] : by_vid) vlans.push_back(vlan);
+  return vlans;
+}
+
 }  // namespace greywire::config

@@ -122,7 +122,12 @@ struct Tunnel {
   std::optional<std::uint32_t> key;
   std::vector<InterfaceAddress> addresses;
   std::string bridge;                       // empty: none
+  bool bridge_create = false;               // make the bridge where there is none
   bool stp = false;                         // the bridge breaks loops itself, so it may hold several TAPs
+  bool isolated = false;                    // no frames to other isolated ports, so it may hold several TAPs as well
+  std::optional<std::uint16_t> pvid;        // VLAN of untagged frames; with any of the three the bridge filters VLANs
+  std::vector<VlanRange> vlan_untagged;     // which go out without a tag; the pvid does besides
+  std::vector<VlanRange> vlan_tagged;
   std::optional<Family> delivery;           // by hand; see delivery_of()
   std::optional<IpAddress> local;
   std::optional<IpAddress> remote;
@@ -140,6 +145,13 @@ struct Tunnel {
   KeyPositions at;
   friend bool operator==(const Tunnel&, const Tunnel&) = default;
 };
+
+// The VLANs of a tunnel's bridge port, by VID; nothing where the config says none.
+struct PortVlan {
+  std::uint16_t vid = 0;
+  bool pvid = false, untagged = false;
+};
+std::optional<std::vector<PortVlan>> port_vlans(const Tunnel& tunnel);
 
 struct Underlay {
   Mtu mtu{1500};                            // the largest that is tried

@@ -237,7 +237,7 @@ const std::array<Key<Peer>, 17> kPeer{{
    [](Reading& r, const TomlNode& n, Peer& p) { r.choice<OuterDscp>(n, kDscp, p.dscp); }},
 }};
 
-const std::array<Key<Tunnel>, 31> kTunnel{{
+const std::array<Key<Tunnel>, 36> kTunnel{{
   {{"name", "an interface name of at most 15 characters", "", "The device.", kRequired},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_interface_name, t.name); }},
   {{"kind", "\"gre\", \"gretap\" or \"segment\"", "",
@@ -254,12 +254,31 @@ const std::array<Key<Tunnel>, 31> kTunnel{{
     "Addresses of the device. Not with `bridge`: there they belong on the bridge.", kOptional},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.list(n, InterfaceAddress::parse, t.addresses); }},
   {{"bridge", "an interface name of at most 15 characters", "none",
-    "An existing bridge that takes the TAP as a port. Only for `\"gretap\"`.", kOptional},
+    "The bridge that takes the TAP as a port, again also when it was deleted and made anew. Not for `\"gre\"`.", kOptional},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_interface_name, t.bridge); }},
+  {{"bridge_create", "true or false", "false",
+    "Make the bridge where there is none of that name: up, with a spanning tree where `stp` is set, filtering VLANs where "
+    "`pvid`, `vlan_untagged` or `vlan_tagged` is. It goes with the daemon unless other ports or addresses are on it.",
+    kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.boolean(n, t.bridge_create); }},
   {{"stp", "true or false", "false",
-    "`true` says that the bridge runs a spanning tree. Several TAPs of one bridge are refused unless each has it, "
-    "because they would make a loop.", kOptional},
+    "`true` says that the bridge runs a spanning tree. Several TAPs of one bridge are refused unless each has it, or each "
+    "is `isolated`, because they would make a loop.", kOptional},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.boolean(n, t.stp); }},
+  {{"isolated", "true or false", "false",
+    "`true`: frames pass between the TAP and the bridge's other ports, but not between two ports that are both isolated.",
+    kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.boolean(n, t.isolated); }},
+  {{"pvid", "a number from 1 to 4094", "none",
+    "The VLAN of frames without a tag, both ways, as `bridge vlan add ... pvid untagged`. With any of these three keys the "
+    "TAP is in these VLANs of the bridge and in no others, and the bridge must filter VLANs.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.integer(n, 1, 4094, t.pvid); }},
+  {{"vlan_untagged", "a VLAN, a range or a list of them, such as [\"11\", \"30-39\"]", "none",
+    "More VLANs whose frames go to the peer without a tag.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.list(n, VlanRange::parse, t.vlan_untagged); }},
+  {{"vlan_tagged", "a VLAN, a range or a list of them, such as [\"20\", \"30-39\"]", "none",
+    "VLANs whose frames come from and go to the peer with their tag.", kOptional},
+   [](Reading& r, const TomlNode& n, Tunnel& t) { r.list(n, VlanRange::parse, t.vlan_tagged); }},
   {{"delivery", "\"ipv4\" or \"ipv6\"", "ipv4 where both ends have it", "The family of the delivery packets.", kOptional},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.choice<Family>(n, kDeliveries, t.delivery); }},
   {{"local", "an address", "this site's first overlay address of the family",

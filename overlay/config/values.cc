@@ -137,6 +137,17 @@ Result<Liveness> Liveness::parse(std::string_view text) {
 
 std::string Liveness::to_string() const { return fmt::format("{} x {}", duration_to_string(interval), count); }
 
+Result<VlanRange> VlanRange::parse(std::string_view text) {
+  constexpr std::uint16_t kGreatest = 4094;
+  const auto dash = std::min(text.find('-'), text.size());
+  const auto first = parse_number<std::uint16_t>(trimmed(text.substr(0, dash)));
+  const auto last = dash == text.size() ? first : parse_number<std::uint16_t>(trimmed(text.substr(dash + 1)));
+  if (!first || !last || *first < 1 || *last > kGreatest || *first > *last) {
+    return Error{fmt::format("'{}' is no VLAN (expected 1 to {}, or a range such as \"30-39\")", text, kGreatest)};
+  }
+  return VlanRange{*first, *last};
+}
+
 Result<SegmentMember> SegmentMember::parse(std::string_view text) {
   const auto space = std::min(text.find(' '), text.size());
   const auto name = parse_name(text.substr(0, space));

@@ -70,6 +70,13 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text);       /
 std::string duration_to_string(std::chrono::milliseconds duration);            // the largest unit that is exact
 Result<std::chrono::seconds> parse_keepalive(std::string_view text);           // "25s", 1 s to 65535 s; "off" is 0
 
+// VLAN identifiers, both ends included: "20" or "30-39".
+struct VlanRange {
+  std::uint16_t first = 1, last = 1;  // 1 to 4094
+  static Result<VlanRange> parse(std::string_view text);
+  friend bool operator==(const VlanRange&, const VlanRange&) = default;
+};
+
 // A device or bridge name the kernel would take: 1 to 15 characters (IFNAMSIZ) of letters, digits, '-', '_' and '.',
 // and none of the names that mean something else ("lo", "all", "default", ".", "..").
 Result<std::string> parse_interface_name(std::string_view text);

@@ -35,13 +35,13 @@ RunningSite::~RunningSite() {
     keep_timestamp(engine_->greatest_timestamp());
     if (made_links_) keep_last_run(engine_->status());
   }
-  // Devices go with the engine; what is left of us then are the underlay's rules and routes.
+  // Devices go with the engine; what is left of us then are the underlay's rules and routes, and bridges.
   engine_.reset();
-  if (!netlink_ || !made_links_ || !underlay_) return;
+  if (!netlink_ || !made_links_) return;
   links::DesiredLinks nothing;
-  nothing.withdrawn = {*underlay_};
+  if (underlay_) nothing.withdrawn = {*underlay_};
   const auto outcome = links::reconcile(*netlink_, nothing);
-  if (!outcome) spdlog::warn("the underlay's rules may be left behind: {}", outcome.error().text);
+  if (!outcome) spdlog::warn("the underlay's rules or bridges may be left behind: {}", outcome.error().text);
 }
 
 Result<void> RunningSite::start() {

@@ -116,6 +116,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   // What the host should look like, and making it so.
   links::DesiredLinks desired();
   links::LinkSpec desired_gateway(links::DesiredLinks& all);
+  static void make_port(const config::Tunnel& tunnel, links::LinkSpec& link, links::DesiredLinks& all);
   void reconcile();
   void reconcile_soon();
   void watch_links();

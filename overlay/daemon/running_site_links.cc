@@ -203,6 +203,16 @@ links::LinkSpec RunningSite::desired_gateway(links::DesiredLinks& all) {
   return gateway;
 }
 
+void RunningSite::make_port(const config::Tunnel& tunnel, links::LinkSpec& link, links::DesiredLinks& all) {
+  link.bridge = tunnel.bridge;
+  link.isolated = tunnel.isolated;
+  if (const auto vlans = config::port_vlans(tunnel)) {
+    link.vlans.emplace();
+    for (const auto& vlan : *vlans) link.vlans->push_back({vlan.vid, vlan.pvid, vlan.untagged});
+  }
+  if (tunnel.bridge_create) all.bridges.push_back({tunnel.bridge, link.vlans.has_value(), tunnel.stp});
+}
+
 links::DesiredLinks RunningSite::desired() {
   links::DesiredLinks all;
   all.links.push_back(desired_gateway(all));
@@ -219,7 +229,7 @@ links::DesiredLinks RunningSite::desired() {
       link.no_automatic_link_local = true;
       link.addresses.push_back(links::LinkAddress::plain(derived_.link_local, 64));
     }
-    if (!tunnel.bridge.empty()) link.bridge = tunnel.bridge;
+    if (!tunnel.bridge.empty()) make_port(tunnel, link, all);
     for (const auto& address : tunnel.addresses) {
       link.addresses.push_back(links::LinkAddress::plain(address.address, address.length));
     }

@@ -30,6 +30,9 @@ bool is_done_already(const Operation& operation, int code) {
   if (std::holds_alternative<DeleteRoute>(operation)) return code == ESRCH || code == ENODEV;
   if (std::holds_alternative<DeleteRule>(operation)) return code == ENOENT;
   if (std::holds_alternative<AddRule>(operation)) return code == EEXIST;
+  if (std::holds_alternative<CreateBridge>(operation)) return code == EEXIST;
+  if (std::holds_alternative<DeleteBridge>(operation)) return code == ENODEV;
+  if (std::holds_alternative<DeleteVlan>(operation)) return code == ENOENT || code == ENODEV;
   return false;
 }
 
@@ -40,6 +43,9 @@ std::string_view way_out(const Operation& operation, int code) {
   if (std::holds_alternative<SetAddress>(operation) && code == EACCES) {
     return "; IPv6 is switched off on this link: set net.ipv6.conf.<link>.disable_ipv6 to 0 or remove the "
            "address";
+  }
+  if (const auto* made = std::get_if<CreateBridge>(&operation); made != nullptr && code == EOPNOTSUPP) {
+    return made->bridge.vlan_filtering ? "; this kernel has no bridges, or none that filter VLANs" : "; this kernel has no bridges";
   }
   if (std::holds_alternative<SetLink>(operation) && code == EBUSY)
     return "; it is in use: another master holds it";
@@ -84,6 +90,13 @@ Result<bool> LinkNetlink::read_once(const ReadScope& scope, ActualLinks& actual)
     if (contains(scope.own_links, decoded->name)) own.push_back(decoded->ifindex);
     actual.links.push_back(std::move(*decoded));
   };
+  const auto port = [&](const nlmsghdr* header) {
+    const auto decoded = decode_port(header);
+    if (!decoded) return;
+    const auto it = std::find_if(actual.links.begin(), actual.links.end(),
+                                 [&](const ActualLink& each) { return each.ifindex == decoded->ifindex; });
+    if (it != actual.links.end()) it->vlans = decoded->vlans;
+  };
   const auto address = [&](const nlmsghdr* header) {
     if (auto decoded = decode_address(header)) actual.addresses.push_back(*decoded);
   };
@@ -95,6 +108,9 @@ Result<bool> LinkNetlink::read_once(const ReadScope& scope, ActualLinks& actual)
     if (auto decoded = decode_rule(header)) actual.rules.push_back(*decoded);
   };
   if (auto r = take(Table::kLinks, link); !r) return r.error();
+  if (scope.port_vlans) {
+    if (auto r = take(Table::kPorts, port); !r) return r.error();
+  }
   if (auto r = take(Table::kAddresses, address); !r) return r.error();
   for (const auto table : {Table::kRoutesV4, Table::kRoutesV6}) {
     if (auto r = take(table, route); !r) return r.error();

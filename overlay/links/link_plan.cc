@@ -35,11 +35,12 @@ class Planner {
       plan_link(spec, *link);
       plan_addresses(spec, *link);
     }
+    plan_bridges();
     plan_routes();
     plan_rules();
     Plan result;
-    for (auto* list : {&make_room_, &set_links_, &set_addresses_, &set_routes_, &add_rules_, &delete_rules_,
-                       &delete_routes_, &delete_addresses_}) {
+    for (auto* list : {&make_room_, &create_bridges_, &set_links_, &set_vlans_, &set_addresses_, &set_routes_, &add_rules_, &delete_rules_,
+                       &delete_routes_, &delete_addresses_, &delete_bridges_}) {
       std::move(list->begin(), list->end(), std::back_inserter(result.operations));
     }
     result.problems = std::move(problems_);
@@ -66,17 +67,24 @@ class Planner {
       set(LinkField::kGsoMaxSize, *spec.gso_max_size, same ? *spec.gso_max_size : 0);
     }
     if (spec.tx_queue_length) set(LinkField::kTxQueueLength, *spec.tx_queue_length, link.tx_queue_length);
-    if (spec.bridge) plan_bridge(*spec.bridge, link);
+    if (spec.bridge) plan_bridge(spec, link);
     set(LinkField::kUp, spec.up ? 1 : 0, link.up ? 1 : 0);
     if (spec.carrier) set(LinkField::kCarrier, *spec.carrier ? 1 : 0, link.carrier ? 1 : 0);
   }
 
-  void plan_bridge(const std::string& name, const ActualLink& link) {
+  bool is_made(const std::string& bridge) const {
+    return std::any_of(desired_.bridges.begin(), desired_.bridges.end(), [&](const auto& spec) { return spec.name == bridge; });
+  }
+
+  void plan_bridge(const LinkSpec& spec, const ActualLink& link) {
+    const std::string& name = *spec.bridge;
     Ifindex wanted = 0;
     if (!name.empty()) {
       const auto* bridge = actual_.find(name);
+      if (bridge == nullptr && is_made(name)) return;  // it joins at the next look
       if (bridge == nullptr) {
-        problem("cannot put {} into bridge {}: no such link; create it with `ip link add {} type bridge`",
+        problem("cannot put {} into bridge {}: no such link; create it with `ip link add {} type bridge`, or let "
+                "`bridge_create = true` do it",
                 link.name, name, name);
         return;
       }
@@ -89,6 +97,48 @@ class Planner {
     }
     if (wanted != link.master)
       set_links_.push_back(SetLink{link.ifindex, link.name, LinkField::kMaster, wanted});
+    if (wanted != 0) plan_port(spec, link, *actual_.find(wanted), wanted != link.master);
+  }
+
+  // A port that has just joined is not isolated, and has the bridge's default VLAN, which is not known here: 1 unless somebody
+  // changed that. What is left over then goes at the next look.
+  void plan_port(const LinkSpec& spec, const ActualLink& link, const ActualLink& bridge, bool fresh) {
+    if (spec.isolated != (!fresh && link.isolated)) {
+      set_links_.push_back(SetLink{link.ifindex, link.name, LinkField::kIsolated, spec.isolated ? 1U : 0U});
+    }
+    if (!spec.vlans) return;
+    if (!bridge.vlan_filtering.value_or(false)) {
+      problem("{} has VLANs, but bridge {} does not filter them: `ip link set {} type bridge vlan_filtering 1`", link.name,
+              bridge.name, bridge.name);
+      return;
+    }
+    const std::vector<PortVlan> has = fresh ? std::vector{PortVlan{1, true, true}} : link.vlans;
+    for (const PortVlan& vlan : *spec.vlans) {
+      if (!contains(has, vlan)) set_vlans_.push_back(SetVlan{link.ifindex, link.name, vlan});
+    }
+    for (const PortVlan& vlan : has) {
+      const bool wanted = std::any_of(spec.vlans->begin(), spec.vlans->end(), [&](const auto& v) { return v.vid == vlan.vid; });
+      if (!wanted) set_vlans_.push_back(DeleteVlan{link.ifindex, link.name, vlan.vid});
+    }
+  }
+
+  // A bridge of ours that nobody wants stays while it has ports or addresses that are not ours.
+  void plan_bridges() {
+    const auto named = [](const std::string& name) { return [&name](const BridgeSpec& spec) { return spec.name == name; }; };
+    for (const auto& spec : desired_.bridges) {
+      if (actual_.find(spec.name) == nullptr) create_bridges_.push_back(CreateBridge{spec});
+    }
+    for (const auto& link : actual_.links) {
+      if (link.kind != "bridge" || link.group != kBridgeGroup) continue;
+      if (std::any_of(desired_.bridges.begin(), desired_.bridges.end(), named(link.name))) continue;
+      const bool has_ports = std::any_of(actual_.links.begin(), actual_.links.end(), [&](const ActualLink& port) {
+        return port.master == link.ifindex && !contains(own_, port.ifindex);
+      });
+      const bool has_addresses = std::any_of(actual_.addresses.begin(), actual_.addresses.end(), [&](const auto& a) {
+        return a.ifindex == link.ifindex && a.protocol != kAutomaticLinkLocalProtocol && !a.address.local.is_link_local();
+      });
+      if (!has_ports && !has_addresses) delete_bridges_.push_back(DeleteBridge{link.ifindex, link.name});
+    }
   }
 
   void plan_addresses(const LinkSpec& spec, const ActualLink& link) {
@@ -192,8 +242,8 @@ class Planner {
   const DesiredLinks& desired_;
   const ActualLinks& actual_;
   std::vector<Ifindex> own_;
-  std::vector<Operation> make_room_, set_links_, set_addresses_, set_routes_, add_rules_;
-  std::vector<Operation> delete_rules_, delete_routes_, delete_addresses_;
+  std::vector<Operation> make_room_, create_bridges_, set_links_, set_vlans_, set_addresses_, set_routes_, add_rules_;
+  std::vector<Operation> delete_rules_, delete_routes_, delete_addresses_, delete_bridges_;
   std::vector<Error> problems_;
 };
 
@@ -211,6 +261,8 @@ std::string describe_link(const SetLink& op) {
     case LinkField::kMaster:
       if (op.value == 0) return fmt::format("take {} out of its bridge", op.name);
       return fmt::format("put {} into the bridge with index {}", op.name, op.value);
+    case LinkField::kIsolated:
+      return fmt::format("switch the isolation of port {} {}", op.name, op.value != 0 ? "on" : "off");
     case LinkField::kUp:
       return fmt::format("set {} {}", op.name, op.value != 0 ? "up" : "down");
     case LinkField::kCarrier:
@@ -221,6 +273,15 @@ std::string describe_link(const SetLink& op) {
 
 struct Describe {
   std::string operator()(const SetLink& op) const { return describe_link(op); }
+  std::string operator()(const CreateBridge& op) const { return fmt::format("make the bridge {}", op.bridge.name); }
+  std::string operator()(const DeleteBridge& op) const { return fmt::format("delete the bridge {}", op.name); }
+  std::string operator()(const SetVlan& op) const {
+    return fmt::format("put port {} into VLAN {}{}{}", op.name, op.vlan.vid, op.vlan.pvid ? " pvid" : "",
+                       op.vlan.untagged ? " untagged" : "");
+  }
+  std::string operator()(const DeleteVlan& op) const {
+    return fmt::format("take port {} out of VLAN {}", op.name, op.vid);
+  }
   std::string operator()(const SetAddress& op) const {
     return fmt::format("add address {} to {}", op.address.to_string(), op.name);
   }

@@ -24,6 +24,7 @@ enum class LinkField : std::uint8_t {
   kGsoMaxSize,
   kTxQueueLength,
   kMaster,  // ifindex of a bridge, 0 for none
+  kIsolated,
   kUp,
   kCarrier,
 };
@@ -34,6 +35,31 @@ struct SetLink {
   LinkField field = LinkField::kUp;
   std::uint32_t value = 0;
   friend bool operator==(const SetLink&, const SetLink&) = default;
+};
+
+struct CreateBridge {
+  BridgeSpec bridge;
+  friend bool operator==(const CreateBridge& a, const CreateBridge& b) { return a.bridge.name == b.bridge.name; }
+};
+
+struct DeleteBridge {
+  Ifindex ifindex = 0;
+  std::string name;
+  friend bool operator==(const DeleteBridge&, const DeleteBridge&) = default;
+};
+
+struct SetVlan {  // adds it, or changes its flags
+  Ifindex ifindex = 0;
+  std::string name;
+  PortVlan vlan;
+  friend bool operator==(const SetVlan&, const SetVlan&) = default;
+};
+
+struct DeleteVlan {
+  Ifindex ifindex = 0;
+  std::string name;
+  std::uint16_t vid = 0;
+  friend bool operator==(const DeleteVlan&, const DeleteVlan&) = default;
 };
 
 struct SetAddress {
@@ -72,7 +98,8 @@ struct DeleteRule {
 };
 
 using Operation =
-    std::variant<SetLink, SetAddress, DeleteAddress, SetRoute, DeleteRoute, AddRule, DeleteRule>;
+    std::variant<CreateBridge, DeleteBridge, SetLink, SetVlan, DeleteVlan, SetAddress, DeleteAddress, SetRoute, DeleteRoute,
+                 AddRule, DeleteRule>;
 
 // "set the MTU of gre-fra to 1392": what follows "cannot" in an error.
 std::string describe(const Operation& operation);

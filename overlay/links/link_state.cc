@@ -57,7 +57,10 @@ const ActualLink* ActualLinks::find(Ifindex ifindex) const {
 
 ReadScope scope_of(const DesiredLinks& desired) {
   ReadScope scope;
-  for (const auto& link : desired.links) scope.own_links.push_back(link.name);
+  for (const auto& link : desired.links) {
+    scope.own_links.push_back(link.name);
+    scope.port_vlans = scope.port_vlans || link.vlans.has_value();
+  }
   if (desired.underlay && desired.underlay->mirror_main) {
     scope.main_table = true;
     scope.tables.push_back(desired.underlay->table);

@@ -24,6 +24,9 @@ namespace greywire::links {
 // 186 to 198); FRR sees such routes as kernel routes.
 inline constexpr std::uint8_t kProtocol = 200;
 
+// Of bridges that we made (IFLA_GROUP, "group 26487" in `ip link`): those that nobody wants any more are removed.
+inline constexpr std::uint32_t kBridgeGroup = 0x6777;
+
 inline constexpr std::uint32_t kMainTable = 254;  // RT_TABLE_MAIN
 
 // Our two rules a family: the lookup first, then the unreachable that keeps marked packets out of every other
@@ -49,6 +52,21 @@ struct LinkAddress {
   friend auto operator<=>(const LinkAddress&, const LinkAddress&) = default;
 };
 
+// A VLAN of a bridge port. A frame without a tag that comes in is of the `pvid`; one of an `untagged` VLAN goes out without.
+struct PortVlan {
+  std::uint16_t vid = 1;  // 1 to 4094
+  bool pvid = false;
+  bool untagged = false;
+  friend auto operator<=>(const PortVlan&, const PortVlan&) = default;
+};
+
+// A bridge that is made where there is none of this name; one that is there is left as it is.
+struct BridgeSpec {
+  std::string name;
+  bool vlan_filtering = false;
+  bool stp = false;
+};
+
 // One of our devices. What is not set is left as it is.
 struct LinkSpec {
   std::string name;
@@ -57,6 +75,8 @@ struct LinkSpec {
   std::optional<bool> carrier;                // what the routing daemons see as link state
   bool no_automatic_link_local = false;       // addrgenmode none: the kernel's own are random and change
   std::optional<std::string> bridge;          // an existing bridge to be a port of; "" is none
+  bool isolated = false;                      // as a port: frames go to no other isolated port
+  std::optional<std::vector<PortVlan>> vlans;  // as a port of a bridge that filters VLANs: these and no others, by VID
   std::optional<std::uint32_t> gso_max_size;  // bytes of the largest super-frame, IPv4 and IPv6 alike
   std::optional<std::uint32_t> tx_queue_length;
   std::vector<LinkAddress> addresses;
@@ -82,6 +102,7 @@ struct Underlay {
 
 struct DesiredLinks {
   std::vector<LinkSpec> links;
+  std::vector<BridgeSpec> bridges;
   std::vector<DeviceRoute> routes;
   std::optional<Underlay> underlay;
   std::vector<Underlay> withdrawn;  // no longer used: their rules, and mirrored routes, are removed
@@ -138,6 +159,10 @@ struct ActualLink {
   bool carrier = false;
   bool automatic_link_local = true;
   Ifindex master = 0;
+  std::uint32_t group = 0;
+  std::optional<bool> vlan_filtering;  // of a bridge
+  bool isolated = false;               // of a port
+  std::vector<PortVlan> vlans;         // of a port, by VID
   std::uint32_t gso_max_size = 0;
   std::optional<std::uint32_t> gso_ipv4_max_size;  // Linux 6.3
   std::uint32_t tx_queue_length = 0;
@@ -166,6 +191,7 @@ struct ReadScope {
       own_links;  // main-table routes only through these are left out unless they are ours
   std::vector<std::uint32_t> tables;  // read whole
   bool main_table = false;
+  bool port_vlans = false;
 };
 ReadScope scope_of(const DesiredLinks& desired);
 

@@ -14,10 +14,16 @@ namespace greywire::links {
 
 NlMessage encode(const Operation& operation);
 
-enum class Table : std::uint8_t { kLinks, kAddresses, kRoutesV4, kRoutesV6, kRulesV4, kRulesV6 };
+enum class Table : std::uint8_t { kLinks, kPorts, kAddresses, kRoutesV4, kRoutesV6, kRulesV4, kRulesV6 };
 NlMessage encode_dump(Table table);
 
 std::optional<ActualLink> decode_link(const nlmsghdr* header);
+// VLANs of a bridge port, by VID, out of an entry of Table::kPorts.
+struct DecodedPort {
+  Ifindex ifindex = 0;
+  std::vector<PortVlan> vlans;
+};
+std::optional<DecodedPort> decode_port(const nlmsghdr* header);
 std::optional<ActualAddress> decode_address(const nlmsghdr* header);
 std::optional<Route> decode_route(const nlmsghdr* header);
 std::optional<Rule> decode_rule(const nlmsghdr* header);

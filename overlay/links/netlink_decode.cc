@@ -1,5 +1,6 @@
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "overlay/links/netlink_codec.h"
 
@@ -75,6 +77,20 @@ bool automatic_link_local(const nlattr* af_spec) {
   return inet6.u8(IFLA_INET6_ADDR_GEN_MODE).value_or(0) != kAddrGenModeNone;
 }
 
+void decode_link_info(const nlattr* nest, ActualLink& link) {
+  Attributes info(IFLA_INFO_MAX);
+  if (nest == nullptr || !info.parse(nest)) return;
+  link.kind = info.string(IFLA_INFO_KIND);
+  Attributes bridge(IFLA_BR_MAX), port(IFLA_BRPORT_MAX);
+  if (link.kind == "bridge" && info[IFLA_INFO_DATA] != nullptr && bridge.parse(info[IFLA_INFO_DATA])) {
+    link.vlan_filtering = bridge.u8(IFLA_BR_VLAN_FILTERING).value_or(0) != 0;
+  }
+  if (info.string(IFLA_INFO_SLAVE_KIND) == "bridge" && info[IFLA_INFO_SLAVE_DATA] != nullptr &&
+      port.parse(info[IFLA_INFO_SLAVE_DATA])) {
+    link.isolated = port.u8(IFLA_BRPORT_ISOLATED).value_or(0) != 0;
+  }
+}
+
 std::optional<IpAddress> gateway_of(const Attributes& attributes) {
   if (auto gateway = address_from(attributes[RTA_GATEWAY])) return gateway;
   const auto* via = attributes[RTA_VIA];  // struct rtvia: u16 family, address
@@ -131,10 +147,8 @@ std::optional<ActualLink> decode_link(const nlmsghdr* header) {
   ActualLink link;
   link.ifindex = static_cast<Ifindex>(info->ifi_index);
   link.name = attributes.string(IFLA_IFNAME);
-  if (attributes[IFLA_LINKINFO] != nullptr) {
-    Attributes linkinfo(IFLA_INFO_MAX);
-    if (linkinfo.parse(attributes[IFLA_LINKINFO])) link.kind = linkinfo.string(IFLA_INFO_KIND);
-  }
+  decode_link_info(attributes[IFLA_LINKINFO], link);
+  link.group = attributes.u32(IFLA_GROUP).value_or(0);
   link.mtu = Mtu{attributes.u32(IFLA_MTU).value_or(0)};
   link.up = (info->ifi_flags & IFF_UP) != 0;
   link.carrier = attributes.u8(IFLA_CARRIER).value_or(0) != 0;
@@ -144,6 +158,25 @@ std::optional<ActualLink> decode_link(const nlmsghdr* header) {
   link.gso_ipv4_max_size = attributes.u32(kGsoIpv4MaxSize);
   link.tx_queue_length = attributes.u32(IFLA_TXQLEN).value_or(0);
   return link;
+}
+
+std::optional<DecodedPort> decode_port(const nlmsghdr* header) {
+  if (header->nlmsg_type != RTM_NEWLINK || !has_header(header, sizeof(ifinfomsg))) return std::nullopt;
+  const auto* info = static_cast<const ifinfomsg*>(nlmsg_data(header));
+  Attributes attributes(IFLA_MAX);
+  if (info->ifi_family != AF_BRIDGE || !attributes.parse(header, sizeof(ifinfomsg))) return std::nullopt;
+  DecodedPort port{static_cast<Ifindex>(info->ifi_index), {}};
+  if (attributes[IFLA_AF_SPEC] == nullptr) return port;
+  auto* nest = const_cast<nlattr*>(attributes[IFLA_AF_SPEC]);
+  int left = nla_len(nest);
+  for (auto* entry = static_cast<nlattr*>(nla_data(nest)); nla_ok(entry, left) != 0; entry = nla_next(entry, &left)) {
+    bridge_vlan_info vlan{};
+    if (nla_type(entry) != IFLA_BRIDGE_VLAN_INFO || nla_len(entry) < static_cast<int>(sizeof vlan)) continue;
+    std::memcpy(&vlan, nla_data(entry), sizeof vlan);
+    port.vlans.push_back({vlan.vid, (vlan.flags & BRIDGE_VLAN_INFO_PVID) != 0, (vlan.flags & BRIDGE_VLAN_INFO_UNTAGGED) != 0});
+  }
+  std::sort(port.vlans.begin(), port.vlans.end());
+  return port;
 }
 
 std::optional<ActualAddress> decode_address(const nlmsghdr* header) {

@@ -124,6 +124,24 @@ TEST(Parse, SeveralEndpointsAndDscp) {
   EXPECT_EQ(nyc.dscp, OuterDscp::kCopy);
 }
 
+TEST(Parse, VlansOfAPort) {
+  const auto port = [](const std::string& keys) {
+    return port_vlans(parsed(std::string(kFull) + "\n[[tunnel]]\nname = \"tap-v\"\nkind = \"gretap\"\npeer = \"fra\"\nkey = 77\n"
+                             "bridge = \"br-v\"\nbridge_create = true\nisolated = true\n" + keys).tunnels.back());
+  };
+  EXPECT_FALSE(port("").has_value());
+  const auto texts = [](const std::optional<std::vector<PortVlan>>& vlans) {
+    std::string text;
+    for (const auto& vlan : vlans.value()) {
+      text += std::to_string(vlan.vid) + (vlan.pvid ? "p" : "") + (vlan.untagged ? "u" : "") + " ";
+    }
+    return text;
+  };
+  EXPECT_EQ(texts(port("pvid = 10")), "10pu ");
+  EXPECT_EQ(texts(port("vlan_tagged = \"20\"")), "20 ");
+  EXPECT_EQ(texts(port("pvid = 10\nvlan_untagged = [\"9-11\"]\nvlan_tagged = [\"30-31\", \"5\"]")), "5 9u 10pu 11u 30 31 ");
+}
+
 TEST(Parse, PeerKeysDefaultsAndSets) {
   const auto config = parsed(kFull);
   ASSERT_EQ(config.peers.size(), 2U);

@@ -43,6 +43,36 @@ class FakeLinkSystem : public LinkSystem {
  private:
   ActualLink& link(Ifindex ifindex) { return state.links.at(ifindex - 1); }
 
+  void perform(const CreateBridge& op) {
+    auto& made = link(add_link(op.bridge.name, "bridge"));
+    made.group = kBridgeGroup;
+    made.vlan_filtering = op.bridge.vlan_filtering;
+    made.up = true;
+  }
+
+  void perform(const DeleteBridge& op) {
+    for (auto& l : state.links) {
+      if (l.master == op.ifindex) l.master = 0;
+    }
+    auto& gone = link(op.ifindex);  // the others keep their places
+    gone.name.clear();
+    gone.kind.clear();
+  }
+
+  void perform(const SetVlan& op) {
+    auto& vlans = link(op.ifindex).vlans;
+    std::erase_if(vlans, [&](const PortVlan& v) { return v.vid == op.vlan.vid; });
+    if (op.vlan.pvid) {
+      for (auto& v : vlans) v.pvid = false;
+    }
+    vlans.push_back(op.vlan);
+    std::sort(vlans.begin(), vlans.end());
+  }
+
+  void perform(const DeleteVlan& op) {
+    std::erase_if(link(op.ifindex).vlans, [&](const PortVlan& v) { return v.vid == op.vid; });
+  }
+
   void perform(const SetLink& op) {
     auto& l = link(op.ifindex);
     switch (op.field) {
@@ -60,7 +90,12 @@ class FakeLinkSystem : public LinkSystem {
         l.tx_queue_length = op.value;
         break;
       case LinkField::kMaster:
+        if (l.master != op.value && op.value != 0) l.vlans = {{1, true, true}};
         l.master = op.value;
+        l.isolated = false;
+        break;
+      case LinkField::kIsolated:
+        l.isolated = op.value != 0;
         break;
       case LinkField::kUp:
         l.up = op.value != 0;

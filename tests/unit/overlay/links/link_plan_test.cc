@@ -91,6 +91,59 @@ TEST_F(LinkPlanTest, ChangesOneFieldAtATime) {
   }
 }
 
+// The bridge is made first; the TAP joins it once it is there, and again when somebody deletes it.
+TEST_F(LinkPlanTest, MakesABridgeThatIsAskedForAndRemovesItWhenNobodyNeedsIt) {
+  applied();
+  LinkSpec tap;
+  tap.name = "tap-fra";
+  tap.bridge = "br-new";
+  tap.isolated = true;
+  desired_.links.push_back(tap);
+  desired_.bridges = {{"br-new", false, false}};
+  const Texts joins{"make the bridge br-new", "set tap-fra up", "put tap-fra into the bridge with index 5",
+                    "switch the isolation of port tap-fra on"};
+  EXPECT_EQ(applied(), joins);
+  EXPECT_EQ(applied(), Texts{});
+  kernel_.apply(DeleteBridge{5, "br-new"});
+  EXPECT_EQ(applied(), (Texts{"make the bridge br-new", "put tap-fra into the bridge with index 6",
+                              "switch the isolation of port tap-fra on"}));
+  EXPECT_EQ(applied(), Texts{});
+
+  desired_.links.back().bridge = "";
+  desired_.bridges.clear();
+  const auto other = kernel_.add_link("eth1", "");
+  kernel_.state.links[other - 1].master = 6;
+  EXPECT_EQ(applied(), Texts{"take tap-fra out of its bridge"}) << "somebody else's port is in it";
+  kernel_.state.links[other - 1].master = 0;
+  kernel_.state.addresses.push_back({6, LinkAddress::plain(ip("10.1.0.1"), 24), 0});
+  EXPECT_EQ(applied(), Texts{}) << "somebody put an address on it";
+  kernel_.state.addresses.back().address = LinkAddress::plain(ip("fe80::1"), 64);
+  EXPECT_EQ(applied(), Texts{"delete the bridge br-new"});
+  EXPECT_EQ(applied(), Texts{}) << "br-lan is not ours";
+}
+
+TEST_F(LinkPlanTest, APortHasTheVlansThatAreWantedAndNoOthers) {
+  applied();
+  LinkSpec tap;
+  tap.name = "tap-fra";
+  tap.bridge = "br-lan";
+  tap.vlans = std::vector<PortVlan>{{10, true, true}, {20}, {21}};
+  desired_.links.push_back(tap);
+  const auto refused = plan(desired_, kernel_.state);
+  ASSERT_EQ(refused.problems.size(), 1U);
+  EXPECT_NE(refused.problems[0].text.find("`ip link set br-lan type bridge vlan_filtering 1`"), std::string::npos);
+  kernel_.state.links[bridge_ - 1].vlan_filtering = true;
+  EXPECT_EQ(applied(), (Texts{"put tap-fra into the bridge with index 2", "set tap-fra up", "put port tap-fra into VLAN 10 pvid untagged",
+                              "put port tap-fra into VLAN 20", "put port tap-fra into VLAN 21", "take port tap-fra out of VLAN 1"}));
+  EXPECT_EQ(applied(), Texts{});
+  desired_.links.back().vlans = std::vector<PortVlan>{{20, true, true}, {21}};
+  EXPECT_EQ(applied(), (Texts{"put port tap-fra into VLAN 20 pvid untagged", "take port tap-fra out of VLAN 10"}));
+  kernel_.state.links[tap_ - 1].vlans.push_back({30});
+  EXPECT_EQ(applied(), Texts{"take port tap-fra out of VLAN 30"}) << "put there by hand";
+  desired_.links.back().vlans.reset();
+  EXPECT_EQ(applied(), Texts{}) << "no VLANs in the config: whatever is there";
+}
+
 TEST_F(LinkPlanTest, GsoLimitOfIpv4AloneIsPutRightToo) {
   desired_.links[0].gso_max_size = 60000;
   applied();
@@ -155,7 +208,8 @@ TEST_F(LinkPlanTest, NamesWhatIsMissing) {
   ASSERT_EQ(outcome.problems.size(), 3U);
   EXPECT_EQ(
       outcome.problems[0].text,
-      "cannot put gw0 into bridge br-dmz: no such link; create it with `ip link add br-dmz type bridge`");
+      "cannot put gw0 into bridge br-dmz: no such link; create it with `ip link add br-dmz type bridge`, or let "
+      "`bridge_create = true` do it");
   EXPECT_EQ(outcome.problems[1].text,
             "link gre-fra does not exist: it was removed, or its device could not be made");
   EXPECT_EQ(outcome.problems[2].text,

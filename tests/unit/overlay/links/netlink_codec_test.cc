@@ -39,6 +39,33 @@ TEST(NetlinkCodec, RoutesSurviveARoundTrip) {
   }
 }
 
+TEST(NetlinkCodec, BridgesAndPortsSurviveARoundTrip) {
+  for (const bool filtering : {false, true}) {
+    const auto link = decode_link(nlmsg_hdr(encode(CreateBridge{{"br-lan", filtering, true}}).get()));
+    ASSERT_TRUE(link);
+    EXPECT_EQ(link->name, "br-lan");
+    EXPECT_EQ(link->kind, "bridge");
+    EXPECT_EQ(link->group, kBridgeGroup);
+    EXPECT_EQ(link->vlan_filtering, filtering);
+    EXPECT_TRUE(link->up);
+  }
+  for (const std::uint32_t isolated : {0U, 1U}) {
+    const auto link = decode_link(nlmsg_hdr(encode(SetLink{5, "tap-fra", LinkField::kIsolated, isolated}).get()));
+    ASSERT_TRUE(link);
+    EXPECT_EQ(link->ifindex, 5U);
+    EXPECT_EQ(link->isolated, isolated != 0);
+  }
+  for (const PortVlan vlan : {PortVlan{1, true, true}, PortVlan{4094, false, true}, PortVlan{20, false, false}}) {
+    auto message = encode(SetVlan{7, "tap-fra", vlan});
+    auto* header = nlmsg_hdr(message.get());
+    header->nlmsg_type = RTM_NEWLINK;  // what the kernel announces has the same body
+    const auto port = decode_port(header);
+    ASSERT_TRUE(port);
+    EXPECT_EQ(port->ifindex, 7U);
+    EXPECT_EQ(port->vlans, std::vector{vlan});
+  }
+}
+
 TEST(NetlinkCodec, AddressesAndRulesSurviveARoundTrip) {
   for (const auto& address :
        {LinkAddress::plain(ip("10.0.0.1"), 24), LinkAddress::point_to_point(ip("10.0.0.1"), ip("10.0.0.2")),
