@@ -293,7 +293,7 @@ void RoutingAdapter::on_source_state(SourceState state, std::string_view release
 void RoutingAdapter::end_dump(TimePoint now) {
   const auto stale = table_.stale();
   const auto fresh = table_.size() - stale;
-  events_.notice(fmt::format("routing source is {}: {} BGP routes", release_, fresh));
+  events_.notice(fmt::format("routing source is {}: {} routes", release_, fresh));
   if (stale == 0) return;
   if (fresh >= stale) {
     sweep(table_.sweep_stale(), now);

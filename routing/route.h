@@ -1,4 +1,4 @@
-// What a source of routes (zebra's ZAPI now) says: routes, withdrawals, and how the source itself is doing.
+// What a source of routes (zebra's ZAPI, the kernel's tables) says: routes, withdrawals, and how the source itself is doing.
 //
 // Control thread only. Sources call a RouteSourceListener; the routing adapter is one.
 #pragma once
@@ -76,6 +76,8 @@ struct SourceCounters {
       0;                       // sessions ended by a message that was not consumed exactly, or made no sense
   std::uint64_t timeouts = 0;  // sessions ended by silence
   std::uint64_t unknown_release = 0;  // sessions ended because no known release answers like that
+  std::uint64_t dumps = 0;            // complete tables, the first and those of a resync
+  std::uint64_t overruns = 0;         // the kernel lost changes for us, so that all was read again
 };
 
 }  // namespace greywire::routing

@@ -59,7 +59,7 @@ std::string line(std::string_view label, std::string_view text, bool colour) {
 std::string routing_text(const control::RoutingReport& routing) {
   if (routing.source.empty()) return {};
   std::string out = fmt::format("{} {}", routing.source, routing.state);
-  if (!routing.release_group.empty()) out += fmt::format(" (FRR {})", routing.release_group);
+  if (!routing.release_group.empty()) out += fmt::format(" ({})", routing.release_group);
   out += fmt::format(": {} learned, {} accepted", routing.routes, routing.accepted);
   const std::pair<std::uint64_t, std::string_view> rest[] = {{routing.refused, "refused"},
                                                              {routing.unresolved, "unresolved"},

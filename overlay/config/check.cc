@@ -37,6 +37,26 @@ void check_use(const Peer& peer, Diagnostics& diagnostics) {
   }
 }
 
+// A key of the other source is a slip: it would do nothing.
+void check_routing(const Config& config, Diagnostics& diagnostics) {
+  if (!config.routing) return;
+  const Routing& routing = *config.routing;
+  const auto belongs_to = [&](std::string_view key, std::string_view source) {
+    if (!routing.at.has(key)) return;
+    diagnostics.error(routing.at.of(key), fmt::format("'{}' of [routing] is for source = \"{}\" alone", key, source));
+  };
+  if (routing.source == RouteSourceKind::kZebra) {
+    belongs_to("table", "kernel");
+    belongs_to("protocols", "kernel");
+    return;
+  }
+  belongs_to("zebra", "zebra");
+  if (config.underlay.table && *config.underlay.table == routing.table) {
+    diagnostics.error(routing.at.of("table"), fmt::format("table {} is the underlay's: routes learned from it would lead "
+                                                          "outer packets into the tunnel", routing.table));
+  }
+}
+
 }  // namespace
 
 void check_underlay(const Config& config, Diagnostics& diagnostics) {
@@ -64,6 +84,7 @@ void check(const Config& config, Diagnostics& diagnostics) {
   check_peers(config, diagnostics);
   check_tunnels(config, diagnostics);
   check_underlay(config, diagnostics);
+  check_routing(config, diagnostics);
   if (!diagnostics.has_errors()) check_sense(config, diagnostics);
 }
 

@@ -164,8 +164,13 @@ struct Underlay {
   friend bool operator==(const Underlay&, const Underlay&) = default;
 };
 
+enum class RouteSourceKind : std::uint8_t { kZebra, kKernel };
+
 struct Routing {
+  RouteSourceKind source = RouteSourceKind::kZebra;
   std::string zebra = "/run/frr/zserv.api";
+  std::uint32_t table = 254;                // of kKernel: the main one
+  std::vector<std::uint8_t> protocols;      // of kKernel: rtm_protocol of the routes that count; none: all daemons' and people's
   std::chrono::milliseconds hold{240'000};  // how long learned entries outlive a zebra that came back without them
   KeyPositions at;
   friend bool operator==(const Routing&, const Routing&) = default;

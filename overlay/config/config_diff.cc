@@ -38,6 +38,9 @@ constexpr Rule<Underlay> kUnderlay[] = {
     {"pmtu_raise"},
 };
 constexpr Rule<Routing> kRouting[] = {
+    {"source", [](const Routing& a, const Routing& b) { return a.source != b.source; }},
+    {"table", [](const Routing& a, const Routing& b) { return a.table != b.table; }},
+    {"protocols", [](const Routing& a, const Routing& b) { return a.protocols != b.protocols; }},
     {"zebra", [](const Routing& a, const Routing& b) { return a.zebra != b.zebra; }},
     {"hold", [](const Routing& a, const Routing& b) { return a.hold != b.hold; }},
 };

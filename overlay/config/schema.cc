@@ -29,6 +29,8 @@ constexpr std::array<Choice<OuterDscp>, 3> kDscp{
 constexpr std::array<Choice<gre::DfPolicy>, 3> kDfPolicies{
     {{"clear", gre::DfPolicy::kClear}, {"set", gre::DfPolicy::kSet}, {"inherit", gre::DfPolicy::kInherit}}};
 constexpr std::array<Choice<bool>, 2> kTooBig{{{"icmp", true}, {"fragment", false}}};
+constexpr std::array<Choice<RouteSourceKind>, 2> kRouteSources{
+    {{"zebra", RouteSourceKind::kZebra}, {"kernel", RouteSourceKind::kKernel}}};
 constexpr std::array<Choice<bool>, 2> kOnOff{{{"on", true}, {"off", false}}};
 
 bool is_word(const TomlNode& n, std::string_view word) { return n.kind == TomlNode::Kind::kString && n.text == word; }
@@ -386,7 +388,11 @@ const std::array<Key<Underlay>, 6> kUnderlay{{
    [](Reading& r, const TomlNode& n, Underlay& u) { r.text(n, parse_interface_name, u.vrf); }},
 }};
 
-const std::array<Key<Routing>, 2> kRouting{{
+const std::array<Key<Routing>, 5> kRouting{{
+  {{"source", "\"zebra\" or \"kernel\"", "\"zebra\"",
+    "`\"zebra\"`: BGP routes of FRR, with the next hops that BGP has. `\"kernel\"`: routes that BIRD, any other daemon or "
+    "`ip route` put into the kernel's table with a next hop on `interface`.", kOptional},
+   [](Reading& r, const TomlNode& n, Routing& s) { r.choice<RouteSourceKind>(n, kRouteSources, s.source); }},
   {{"zebra", "the absolute path of a unix socket", "\"/run/frr/zserv.api\"", "FRR's zebra: BGP routes come from it.",
     kOptional},
    [](Reading& r, const TomlNode& n, Routing& s) { r.socket_path(n, s.zebra); }},
@@ -394,6 +400,14 @@ const std::array<Key<Routing>, 2> kRouting{{
     "How long learned prefixes stay when zebra went away or came back without them, which FRR up to 10.7 does while BGP "
     "is up.", kOptional},
    read_hold},
+  {{"table", "a number from 1 to 4294967295", "254, the main table",
+    "The kernel's routing table that is read. Only with `source = \"kernel\"`.", kOptional},
+   [](Reading& r, const TomlNode& n, Routing& s) { r.integer(n, 1, 0xffffffffLL, s.table); }},
+  {{"protocols", "a list of names or numbers of route protocols, such as [\"bird\", \"static\"]",
+    "all but the kernel's own",
+    "Whose routes are taken, as `ip route` shows it behind `proto`: those of `ip route add` without it are \"boot\". "
+    "Only with `source = \"kernel\"`.", kOptional},
+   [](Reading& r, const TomlNode& n, Routing& s) { r.list(n, parse_route_protocol, s.protocols); }},
 }};
 // clang-format on
 

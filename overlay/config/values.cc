@@ -228,6 +228,31 @@ Result<IpAddress> parse_host_address(std::string_view text) {
   return address;
 }
 
+Result<std::uint8_t> parse_route_protocol(std::string_view text) {
+  struct Known {
+    std::string_view name;
+    std::uint8_t number;
+  };
+  // linux/rtnetlink.h, and /etc/iproute2/rt_protos
+  constexpr std::array<Known, 14> kKnown{{{"boot", 3}, {"static", 4}, {"gated", 8}, {"mrt", 10}, {"zebra", 11},
+                                          {"bird", 12}, {"xorp", 14}, {"babel", 42}, {"openr", 99}, {"bgp", 186},
+                                          {"isis", 187}, {"ospf", 188}, {"rip", 189}, {"eigrp", 192}}};
+  constexpr unsigned kKernel = 2;
+  constexpr unsigned kOurs = 200;
+  for (const auto& known : kKnown) {
+    if (known.name == text) return known.number;
+  }
+  const auto number = parse_number<unsigned>(text);
+  if (!number || *number > 255) {
+    std::string names;
+    for (const auto& known : kKnown) names += fmt::format("{}, ", known.name);
+    return Error{fmt::format("'{}' is no route protocol (expected {}or a number)", text, names)};
+  }
+  if (*number <= kKernel) return Error{fmt::format("protocol {} is the kernel's own", *number)};
+  if (*number == kOurs) return Error{"protocol 200 is Greywire's own"};
+  return static_cast<std::uint8_t>(*number);
+}
+
 Result<Prefix> parse_network(std::string_view text) {
   const auto prefix = Prefix::parse(text);
   if (!prefix) return prefix;

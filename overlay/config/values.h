@@ -87,6 +87,10 @@ Result<std::string> parse_name(std::string_view text);
 // An address a host can own and another can send to: not unspecified, loopback, multicast, link-local or IPv4-mapped.
 Result<IpAddress> parse_host_address(std::string_view text);
 
+// Who put a route into the kernel's table (rtm_protocol), by iproute2's name or a number: "bird", "186". Not the kernel
+// itself, and not Greywire.
+Result<std::uint8_t> parse_route_protocol(std::string_view text);
+
 // A prefix without host bits: "10.2.0.0/16". An address alone is a host prefix.
 Result<Prefix> parse_network(std::string_view text);
 

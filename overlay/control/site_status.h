@@ -94,8 +94,8 @@ struct TunnelReport {
 };
 
 struct RoutingReport {
-  std::string source;         // "zebra"; empty: the site has no routing source
-  std::string socket;         // its path
+  std::string source;         // zebra | kernel; empty: the site has no routing source
+  std::string socket;         // its path, or the table
   std::string state;          // in the source's own words: connecting, synced, …
   std::string release_group;  // the FRR releases whose protocol was recognised; empty before
   std::uint64_t routes = 0;   // prefixes learned, and what became of them:
@@ -105,8 +105,10 @@ struct RoutingReport {
   std::uint64_t unresolved = 0;
   std::uint64_t held = 0;  // kept over a restart of the source until announced again
   std::uint64_t not_taken = 0;  // announcements beyond what the table holds
-  std::uint64_t audits = 0;     // comparisons of the table with the engine's
+  std::uint64_t audits = 0;     // comparisons of source, policy and engine
   std::uint64_t repaired = 0;   // entries that differed then
+  std::uint64_t dumps = 0;      // whole tables read from the source
+  std::uint64_t overruns = 0;   // times that the kernel lost changes for us, so that all was read again
   std::string last_error;  // empty: none
 
   friend bool operator==(const RoutingReport&, const RoutingReport&) = default;

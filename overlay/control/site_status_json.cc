@@ -101,6 +101,8 @@ void describe(V& v, S& s) {
   v("not_taken", s.not_taken);
   v("audits", s.audits);
   v("repaired", s.repaired);
+  v("dumps", s.dumps);
+  v("overruns", s.overruns);
   v("last_error", s.last_error);
 }
 

@@ -28,7 +28,7 @@ RunningSite::RunningSite(config::Config config, SiteOptions site_options)
 
 RunningSite::~RunningSite() {
   metrics_.reset();
-  zebra_.reset();
+  source_.reset();
   control_.stop();
   uapi_.reset();
   if (engine_) {

@@ -32,7 +32,7 @@
 #include "overlay/mtu/mtu_damping.h"
 #include "router/engine/engine.h"
 #include "routing/adapter.h"
-#include "routing/zapi/client.h"
+#include "routing/route_source.h"
 
 namespace greywire::daemon {
 
@@ -206,7 +206,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   // The engine goes before what its events refer to, the sockets before the engine.
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<routing::RoutingAdapter> adapter_;
-  std::unique_ptr<routing::zapi::Client> zebra_;
+  std::unique_ptr<routing::RouteSource> source_;
   std::optional<WgControl> wg_control_;
   std::unique_ptr<control::LocalServer> uapi_;
   control::ControlApi control_;

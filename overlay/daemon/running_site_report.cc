@@ -152,10 +152,11 @@ control::RoutingReport RunningSite::routing_report() const {
   control::RoutingReport out;
   if (!config_->routing) return out;
   const routing::RoutingStatus status = adapter_->status();
-  out.source = "zebra";
-  out.socket = config_->routing->zebra;
+  const bool kernel = config_->routing->source == config::RouteSourceKind::kKernel;
+  out.source = kernel ? "kernel" : "zebra";
+  out.socket = kernel ? fmt::format("table {}", config_->routing->table) : config_->routing->zebra;
   out.state = routing::source_state_name(status.source);
-  out.release_group = status.release;
+  if (!kernel) out.release_group = status.release;
   out.routes = status.routes;
   out.accepted = status.accepted;
   out.refused = status.refused;
@@ -165,6 +166,10 @@ control::RoutingReport RunningSite::routing_report() const {
   out.not_taken = status.not_taken;
   out.audits = status.audits;
   out.repaired = status.repaired;
+  if (source_) {
+    out.dumps = source_->counters().dumps;
+    out.overruns = source_->counters().overruns;
+  }
   out.last_error = status.detail;
   return out;
 }

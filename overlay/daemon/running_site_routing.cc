@@ -1,6 +1,8 @@
 // How a running site learns routes, and what becomes of them in the engine.
 #include "overlay/daemon/running_site.h"
 #include "router/engine/boot_clock.h"
+#include "routing/kernel_routes/client.h"
+#include "routing/zapi/client.h"
 
 namespace greywire::daemon {
 
@@ -29,14 +31,25 @@ std::vector<Prefix> RunningSite::own_prefixes() const {
 void RunningSite::start_routing() {
   routing::AdapterOptions options;
   if (config_->routing) options.hold_time = config_->routing->hold;
+  options.resync = [this] {
+    if (source_) source_->resync();
+  };
   adapter_ = std::make_unique<routing::RoutingAdapter>(*this, *this, options);
   const TimePoint now = engine::boot_now();
   adapter_->set_own(own_prefixes(), now);
   adapter_->set_overlay_ifindex(gateway_ifindex_, now);
   adapter_->set_peers(peer_routing(), now);
   if (!config_->routing) return;
-  zebra_ = std::make_unique<routing::zapi::Client>(io_, config_->routing->zebra, *adapter_, engine::boot_now);
-  zebra_->start();
+  if (config_->routing->source == config::RouteSourceKind::kKernel) {
+    routing::kernel::Filter filter;
+    filter.table = config_->routing->table;
+    filter.protocols = config_->routing->protocols;
+    filter.never = {links::kProtocol};
+    source_ = std::make_unique<routing::kernel::Client>(io_, std::move(filter), *adapter_, engine::boot_now);
+  } else {
+    source_ = std::make_unique<routing::zapi::Client>(io_, config_->routing->zebra, *adapter_, engine::boot_now);
+  }
+  source_->start();
 }
 
 void RunningSite::apply(std::span<const routing::LearnedChange> changes) {

@@ -12,58 +12,16 @@
 #include <cstring>
 
 #include "overlay/links/netlink_codec.h"
+#include "routing/kernel_routes/attributes.h"
 
 namespace greywire::links {
 namespace {
 
+using routing::kernel::address_from;
+using routing::kernel::Attributes;
+
 constexpr int kGsoIpv4MaxSize = 63;  // IFLA_GSO_IPV4_MAX_SIZE, Linux 6.3
 constexpr std::uint8_t kAddrGenModeNone = 1;
-
-// Attributes by number, up to `max`; null where absent.
-struct Attributes {
-  static constexpr int kMost = 127;
-  explicit Attributes(int greatest) : max(greatest) {}
-  const int max;
-  std::array<nlattr*, kMost + 1> table{};
-
-  bool parse(const nlmsghdr* header, int family_header) {
-    return nlmsg_parse(const_cast<nlmsghdr*>(header), family_header, table.data(), max, nullptr) >= 0;
-  }
-  bool parse(const nlattr* nest) {
-    return nla_parse_nested(table.data(), max, const_cast<nlattr*>(nest), nullptr) >= 0;
-  }
-  const nlattr* operator[](int attribute) const { return table[static_cast<std::size_t>(attribute)]; }
-  bool has(int attribute, int bytes) const {
-    return (*this)[attribute] != nullptr && nla_len((*this)[attribute]) >= bytes;
-  }
-  std::optional<std::uint32_t> u32(int attribute) const {
-    if (!has(attribute, 4)) return std::nullopt;
-    return nla_get_u32((*this)[attribute]);
-  }
-  std::optional<std::uint8_t> u8(int attribute) const {
-    if (!has(attribute, 1)) return std::nullopt;
-    return nla_get_u8((*this)[attribute]);
-  }
-  // Strings from the kernel end in a NUL; do not count on it.
-  std::string string(int attribute) const {
-    const auto* a = (*this)[attribute];
-    if (a == nullptr) return {};
-    const std::string_view text(static_cast<const char*>(nla_data(a)), static_cast<std::size_t>(nla_len(a)));
-    return std::string(text.substr(0, text.find('\0')));
-  }
-};
-
-std::optional<IpAddress> address_from(const void* bytes, int length) {
-  const auto* p = static_cast<const std::uint8_t*>(bytes);
-  if (length == 4) return IpAddress::v4(std::span<const std::uint8_t, 4>(p, 4));
-  if (length == 16) return IpAddress::v6(std::span<const std::uint8_t, 16>(p, 16));
-  return std::nullopt;
-}
-
-std::optional<IpAddress> address_from(const nlattr* attribute) {
-  if (attribute == nullptr) return std::nullopt;
-  return address_from(nla_data(attribute), nla_len(attribute));
-}
 
 bool has_header(const nlmsghdr* header, std::size_t bytes) {
   return nlmsg_valid_hdr(header, static_cast<int>(bytes)) != 0;
@@ -92,10 +50,7 @@ void decode_link_info(const nlattr* nest, ActualLink& link) {
 }
 
 std::optional<IpAddress> gateway_of(const Attributes& attributes) {
-  if (auto gateway = address_from(attributes[RTA_GATEWAY])) return gateway;
-  const auto* via = attributes[RTA_VIA];  // struct rtvia: u16 family, address
-  if (via == nullptr || nla_len(via) < 2) return std::nullopt;
-  return address_from(static_cast<const char*>(nla_data(via)) + 2, nla_len(via) - 2);
+  return routing::kernel::gateway_of(attributes, RTA_GATEWAY, RTA_VIA);
 }
 
 // False when the route is more than we can hold: an encapsulation on a next hop.
@@ -106,9 +61,7 @@ bool decode_multipath(const nlattr* multipath, std::vector<NextHop>& hops) {
     const auto* entry = reinterpret_cast<const rtnexthop*>(p);
     if (entry->rtnh_len < sizeof(rtnexthop) || entry->rtnh_len > left) return false;
     Attributes attributes(RTA_MAX);
-    auto* first = reinterpret_cast<nlattr*>(const_cast<char*>(p + sizeof(rtnexthop)));
-    const int length = static_cast<int>(entry->rtnh_len - sizeof(rtnexthop));
-    if (nla_parse(attributes.table.data(), RTA_MAX, first, length, nullptr) < 0) return false;
+    if (!attributes.parse(p + sizeof(rtnexthop), static_cast<int>(entry->rtnh_len - sizeof(rtnexthop)))) return false;
     if (attributes[RTA_ENCAP] != nullptr) return false;
     if ((entry->rtnh_flags & RTNH_F_DEAD) == 0) {
       const auto weight = static_cast<std::uint8_t>(std::min(entry->rtnh_hops + 1, 255));

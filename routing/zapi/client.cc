@@ -54,6 +54,11 @@ class Client::Connection : public std::enable_shared_from_this<Client::Connectio
     proceed();
   }
 
+  void resync() {
+    session_.resync(now_());
+    proceed();
+  }
+
   void abandon() {
     abandoned_ = true;
     close();
@@ -188,6 +193,9 @@ void Client::start() {
 }
 void Client::stop() {
   connection_->stop();
+}
+void Client::resync() {
+  connection_->resync();
 }
 void Client::rearm() {
   connection_->rearm();

@@ -15,28 +15,28 @@
 #include <boost/asio/io_context.hpp>
 
 #include "router/base/time.h"
+#include "routing/route_source.h"
 #include "routing/zapi/session.h"
 
 namespace greywire::routing::zapi {
 
-class Client {
+class Client final : public RouteSource {
  public:
   // `now` reads the clock (CLOCK_BOOTTIME). The listener outlives the client.
   Client(boost::asio::io_context& io, std::string socket_path, RouteSourceListener& listener,
          std::function<TimePoint()> now, const SessionTiming& timing = {});
-  ~Client();
+  ~Client() override;
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  void start();
-  void stop();  // closes the connection; start() may follow
-
-  // To be called after anything outside of the client may have moved the listener's deadline forward.
-  void rearm();
+  void start() override;
+  void stop() override;
+  void resync() override;
+  void rearm() override;
 
   Session::State state() const;
   std::string release() const;
-  const SourceCounters& counters() const;
+  const SourceCounters& counters() const override;
 
  private:
   class Connection;

@@ -194,6 +194,11 @@ Bytes encode_redistribute_add(const Dialect& dialect, Afi afi, std::uint8_t rout
   return encode(dialect.redistribute_add, body);
 }
 
+Bytes encode_redistribute_delete(const Dialect& dialect, Afi afi, std::uint8_t route_type) {
+  const std::array<std::uint8_t, 4> body{static_cast<std::uint8_t>(afi), route_type, 0, 0};
+  return encode(static_cast<std::uint16_t>(dialect.redistribute_add + 1), body);  // next to it in every release
+}
+
 Result<WireRoute> decode_route(const Dialect& dialect, std::span<const std::uint8_t> body) {
   Cursor in(body);
   WireRoute route;

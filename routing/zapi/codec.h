@@ -37,6 +37,9 @@ Bytes encode_hello(std::uint16_t hello_command, std::uint8_t protocol);
 // Subscribes to the routes of one type and instance 0 in the default VRF. Repeated, it gives no second dump.
 Bytes encode_redistribute_add(const Dialect& dialect, Afi afi, std::uint8_t route_type);
 
+// Ends the subscription; no withdrawals follow.
+Bytes encode_redistribute_delete(const Dialect& dialect, Afi afi, std::uint8_t route_type);
+
 // The route object of REDISTRIBUTE_ROUTE_ADD and _DEL. Labels, segment routing, colours and backups are read
 // over.
 struct WireRoute {

@@ -204,6 +204,18 @@ void Session::handle_greeting_answer(const Frame& frame, TimePoint now) {
 void Session::subscribe(std::span<const Dialect> dialects, TimePoint now) {
   dialect_ = &dialects.front();
   decoder_ = RouteDecoder(dialects);
+  ask_for_all(now);
+}
+
+void Session::resync(TimePoint now) {
+  if (state_ != State::kSynced) return;
+  // A second subscription gives no second dump; the end of the first gives no withdrawals.
+  send(encode_redistribute_delete(*dialect_, Afi::kIpv4, dialect_->bgp));
+  send(encode_redistribute_delete(*dialect_, Afi::kIpv6, dialect_->bgp));
+  ask_for_all(now);
+}
+
+void Session::ask_for_all(TimePoint now) {
   send(encode_redistribute_add(*dialect_, Afi::kIpv4, dialect_->bgp));
   send(encode_redistribute_add(*dialect_, Afi::kIpv6, dialect_->bgp));
   send(encode_probe());
@@ -256,6 +268,7 @@ void Session::handle_error(const Frame& frame, TimePoint now) {
     deadline_ = kNever;
     backoff_ = timing_.backoff_min;
     last_trouble_.clear();
+    ++counters_.dumps;
     return enter(State::kSynced, {}, now);
   }
   ++counters_.bad_messages;

@@ -44,6 +44,7 @@ class Session {
 
   void start(TimePoint now);
   void stop(TimePoint now);  // closes; start() may follow
+  void resync(TimePoint now);  // when synced: subscribes anew, which makes zebra send all of it
 
   void connected(TimePoint now);
   void connect_failed(std::string_view why, TimePoint now);
@@ -71,6 +72,7 @@ class Session {
   void handle_error(const Frame& frame, TimePoint now);
   void greet(std::uint16_t hello_command, TimePoint now);
   void subscribe(std::span<const Dialect> dialects, TimePoint now);
+  void ask_for_all(TimePoint now);
   void refuse_release(std::string_view detail, TimePoint now);
 
   const std::string name_;

@@ -66,7 +66,7 @@ inline control::SiteStatus sample_status() {
   tap.tx_bytes = 2000;
   s.tunnels = {tap};
 
-  s.routing = {"zebra", "/run/frr/zserv.api", "synced", "8.2 to 8.5", 12, 10, 2, 3, 4, 5, 6, 7, 8, "none really"};
+  s.routing = {"zebra", "/run/frr/zserv.api", "synced", "FRR 8.2 to 8.5", 12, 10, 2, 3, 4, 5, 6, 7, 8, 9, 10, "none really"};
   s.mtus = {{"gw0", "device", Mtu{1420}, Mtu{1500}, 80, Mtu{1380}, Mtu{1360}, "computed", {}, {}, {}, {}, {}},
             {"fra", "peer", Mtu{1340}, Mtu{1400}, 60, Mtu{1300}, Mtu{1280}, "measured", "complete", Mtu{1400}, Mtu{1500},
              "a router said so", std::chrono::seconds(12), 1}};

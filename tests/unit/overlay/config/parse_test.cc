@@ -198,6 +198,7 @@ TEST(Parse, TunnelUnderlayAndRoutingKeys) {
   ASSERT_TRUE(config.routing.has_value());
   EXPECT_EQ(config.routing->zebra, "/run/x/zserv.api");
   EXPECT_EQ(config.routing->hold, seconds(90));
+  EXPECT_EQ(config.routing->source, RouteSourceKind::kZebra);
 }
 
 TEST(Parse, DefaultsOfTheSmallestConfig) {

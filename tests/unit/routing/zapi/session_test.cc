@@ -314,5 +314,28 @@ TEST(Session, StopClosesAndStartBeginsAgain) {
   EXPECT_EQ(bench.session.state(), State::kSynced);
 }
 
+TEST(Session, AsksForEverythingAgain) {
+  Bench bench;
+  bench.zebra->dump = test::route_add(bench.release, "10.2.0.0/16", {{"10.255.0.2"}});
+  bench.session.resync(bench.now);
+  EXPECT_FALSE(bench.session.next_action().has_value()) << "nothing is there yet";
+  bench.come_up();
+  ASSERT_EQ(bench.session.state(), State::kSynced);
+  const auto events = bench.recorder.events.size();
+  bench.session.resync(bench.now);
+  EXPECT_EQ(bench.session.state(), State::kDumping);
+  bench.run();
+  EXPECT_EQ(bench.session.state(), State::kSynced);
+  const std::vector<std::string> again(bench.recorder.events.begin() + static_cast<std::ptrdiff_t>(events),
+                                       bench.recorder.events.end());
+  EXPECT_EQ(again.front(), "syncing");
+  EXPECT_EQ(again.back(), "synced");
+  const auto& seen = bench.zebra->seen;
+  const auto add = bench.release.redistribute_add;
+  const auto remove = static_cast<std::uint16_t>(add + 1);
+  EXPECT_EQ(std::vector(seen.end() - 5, seen.end()), (std::vector<std::uint16_t>{remove, remove, add, add, 0xffff}));
+  EXPECT_EQ(bench.session.counters().dumps, 2U);
+}
+
 }  // namespace
 }  // namespace greywire::routing::zapi

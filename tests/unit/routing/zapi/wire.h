@@ -103,6 +103,7 @@ class FakeZebra {
       return message(capabilities, Bytes(dialect_.capabilities_length));
     }
     if (frame.command == dialect_.redistribute_add) return frame.body[0] == 1 ? dump : Bytes{};
+    if (frame.command == dialect_.redistribute_add + 1) return {};  // the end of a subscription
     return message(dialect_.error, {2, 0, 0, 0});
   }
 
