@@ -35,8 +35,9 @@ inline constexpr std::string_view kKeysNotLocked =
     "the system allows too little locked memory: keys may be written to swap. Allow more: LimitMEMLOCK=infinity in the "
     "unit, `ulimit -l unlimited`, or CAP_IPC_LOCK";
 
-// Bytes of the largest super-frame a device should hand over: cut into WireGuard messages it still fits one UDP send.
-inline constexpr std::uint32_t kGsoMaxSize = 60000;
+// Bytes of the largest super-frame a device should hand over. Less than the largest there is would make the kernel cut the
+// trains of 64 KB that programs send by UDP_SEGMENT into single datagrams.
+inline constexpr std::uint32_t kGsoMaxSize = 65536;
 
 struct EngineOptions {
   unsigned workers = 0;             // 0: chosen by the number of cores

@@ -328,6 +328,11 @@ bool Worker::write(LinkId link, const MergedFrame& frame) {
   return it->second->write(queue_of(*it->second), frame.header, frame.parts, frame.part_count) >= 0;
 }
 
+MergeUdp Worker::merges_udp(LinkId link) const {
+  const auto it = links_.find(link);
+  return it != links_.end() && it->second->offloads().uso ? MergeUdp::kYes : MergeUdp::kNo;
+}
+
 void Worker::send(std::span<const SealedTrain> trains) {
   send_v4_.clear();
   send_v6_.clear();

@@ -65,6 +65,7 @@ class Worker final : private ForwarderSink {
   // ForwarderSink
   void send(std::span<const SealedTrain> trains) override;
   bool write(LinkId link, const MergedFrame& frame) override;
+  MergeUdp merges_udp(LinkId link) const override;
   void attention(PeerId peer) override { published_.inbox.attention(peer); }
   bool handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) override;
   void unknown_session(const Endpoint& from) override { published_.inbox.unknown_session(from); }

@@ -216,7 +216,10 @@ void Inbound::hand_to_link(LinkId link, Layer layer, std::span<std::uint8_t> pac
   if (link.value >= mergers_.size()) mergers_.resize(link.value + 1);
   auto& merger = mergers_[link.value];
   if (!merger) merger = std::make_unique<GroMerger>(layer);
-  if (merger->empty()) dirty_.push_back(link);
+  if (merger->empty()) {
+    merger->merge_udp(sink_.merges_udp(link));
+    dirty_.push_back(link);
+  }
   if (merger->add(packet)) return;
   flush_links();
   dirty_.push_back(link);

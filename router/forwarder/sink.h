@@ -34,6 +34,8 @@ class ForwarderSink {
   virtual void send(std::span<const SealedTrain> trains) = 0;
   // Returns false when the device did not take it; the forwarder counts the drop.
   virtual bool write(LinkId link, const MergedFrame& frame) = 0;
+  // Whether write() takes super-frames of UDP on this link. Asked once a batch.
+  virtual MergeUdp merges_udp(LinkId /*link*/) const { return MergeUdp::kNo; }
   // The peer's PeerData::request() said that it must be queued.
   virtual void attention(PeerId peer) = 0;
   // False when the queue for handshakes is full.

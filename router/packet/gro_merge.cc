@@ -14,12 +14,14 @@ constexpr std::size_t kFlowSlots = 2 * GroMerger::kMaxFlows;
 constexpr std::uint8_t kTcpAck = 0x10;
 constexpr std::uint8_t kTcpPsh = 0x08;
 constexpr std::size_t kMaxL3Size = 65535;
+constexpr std::size_t kUdpHeaderSize = 8;
 
 // One packet as far as merging is concerned.
 struct Segment {
   Family family = Family::kV4;
   bool mergeable = false;  // by itself; the checksum is not looked at yet
   bool dont_fragment = false;
+  std::uint8_t protocol = 0;
   std::uint8_t flags = 0;  // TCP
   std::uint16_t l3_offset = 0;
   std::uint16_t l4_offset = 0;
@@ -29,9 +31,9 @@ struct Segment {
 };
 
 enum class Kind : std::uint8_t {
-  kTcp,    // a flow is known
-  kOther,  // no TCP: in nobody's way
-  kOdd,    // may be TCP of any flow: a fragment, IP options, extension headers
+  kFlow,   // a flow is known
+  kOther,  // of a protocol that is not merged: in nobody's way
+  kOdd,    // may be of any flow: a fragment, IP options, extension headers
 };
 
 struct Group {
@@ -69,7 +71,26 @@ std::size_t find_l3(std::span<const std::uint8_t> frame) {
   return 0;
 }
 
-Kind parse(std::span<const std::uint8_t> packet, Layer layer, Segment& segment) {
+void parse_tcp(std::span<const std::uint8_t> tcp, Segment& segment) {
+  const std::size_t header = (tcp[12] >> 4) * 4U;
+  segment.flags = tcp[13];
+  segment.sequence = load_be32(tcp.data() + 4);
+  segment.mergeable = header >= 20 && header < tcp.size() && (tcp[12] & 0x0f) == 0 &&
+                      (segment.flags & static_cast<std::uint8_t>(~kTcpPsh)) == kTcpAck;
+  if (!segment.mergeable) return;
+  segment.header_size = static_cast<std::uint16_t>(segment.l4_offset + header);
+  segment.payload = static_cast<std::uint16_t>(tcp.size() - header);
+}
+
+// Without a checksum a datagram passes alone: what is cut from a super-frame has one.
+void parse_udp(std::span<const std::uint8_t> udp, Segment& segment) {
+  segment.mergeable =
+      udp.size() > kUdpHeaderSize && load_be16(udp.data() + 4) == udp.size() && load_be16(udp.data() + 6) != 0;
+  segment.header_size = static_cast<std::uint16_t>(segment.l4_offset + kUdpHeaderSize);
+  segment.payload = static_cast<std::uint16_t>(udp.size() - kUdpHeaderSize);
+}
+
+Kind parse(std::span<const std::uint8_t> packet, Layer layer, MergeUdp udp, Segment& segment) {
   std::size_t l3 = 0;
   if (layer == Layer::kEthernet) {
     l3 = find_l3(packet);
@@ -79,31 +100,29 @@ Kind parse(std::span<const std::uint8_t> packet, Layer layer, Segment& segment) 
   if (!parse_ip(packet.subspan(l3), ip)) return Kind::kOther;
   const bool v4 = ip.family == Family::kV4;
   if (!v4 && is_extension_header(ip.protocol)) return Kind::kOdd;
-  if (ip.protocol != kProtocolTcp) return Kind::kOther;
+  const bool tcp = ip.protocol == kProtocolTcp;
+  if (!tcp && (ip.protocol != kProtocolUdp || udp == MergeUdp::kNo)) return Kind::kOther;
   if (ip.is_fragment || (v4 && ip.header_size != kIpv4HeaderSize)) return Kind::kOdd;
   const std::size_t l4_size = ip.total_size - ip.header_size;
-  if (l4_size < 20) return Kind::kOdd;
-  const std::uint8_t* tcp = packet.data() + l3 + ip.header_size;
-  const std::size_t tcp_header = (tcp[12] >> 4) * 4U;
+  if (l4_size < (tcp ? 20 : kUdpHeaderSize)) return Kind::kOdd;
   segment.family = ip.family;
   segment.dont_fragment = ip.dont_fragment;
-  segment.flags = tcp[13];
+  segment.protocol = ip.protocol;
   segment.l3_offset = static_cast<std::uint16_t>(l3);
   segment.l4_offset = static_cast<std::uint16_t>(l3 + ip.header_size);
-  segment.sequence = load_be32(tcp + 4);
-  segment.mergeable = tcp_header >= 20 && tcp_header < l4_size && l3 + ip.total_size == packet.size() &&
-                      (segment.flags & static_cast<std::uint8_t>(~kTcpPsh)) == kTcpAck &&
-                      (tcp[12] & 0x0f) == 0;
-  if (segment.mergeable) {
-    segment.header_size = static_cast<std::uint16_t>(segment.l4_offset + tcp_header);
-    segment.payload = static_cast<std::uint16_t>(l4_size - tcp_header);
+  const auto l4 = packet.subspan(segment.l4_offset, l4_size);
+  if (tcp) {
+    parse_tcp(l4, segment);
+  } else {
+    parse_udp(l4, segment);
   }
-  return Kind::kTcp;
+  segment.mergeable = segment.mergeable && l3 + ip.total_size == packet.size();
+  return Kind::kFlow;
 }
 
 std::uint32_t hash_flow(const std::uint8_t* packet, const Segment& segment) {
   const std::uint8_t* ip = packet + segment.l3_offset;
-  std::uint64_t h = load_le32(packet + segment.l4_offset);
+  std::uint64_t h = load_le32(packet + segment.l4_offset) ^ static_cast<std::uint64_t>(segment.protocol) << 32;
   if (segment.family == Family::kV4) {
     h = (h ^ load_le64(ip + 12)) * 0x9e3779b97f4a7c15ULL;
   } else {
@@ -113,21 +132,21 @@ std::uint32_t hash_flow(const std::uint8_t* packet, const Segment& segment) {
 }
 
 bool same_flow(const std::uint8_t* a, const Segment& sa, const std::uint8_t* b, const Segment& sb) {
-  if (sa.family != sb.family || load_le32(a + sa.l4_offset) != load_le32(b + sb.l4_offset)) return false;
+  if (sa.family != sb.family || sa.protocol != sb.protocol || load_le32(a + sa.l4_offset) != load_le32(b + sb.l4_offset)) return false;
   const std::uint8_t* ip_a = a + sa.l3_offset;
   const std::uint8_t* ip_b = b + sb.l3_offset;
   if (sa.family == Family::kV4) return load_le64(ip_a + 12) == load_le64(ip_b + 12);
   return std::memcmp(ip_a + 8, ip_b + 8, 32) == 0;
 }
 
-// TCP's, and that of the IPv4 header: a merged frame gets new ones, which must not make good what was bad.
+// That of TCP or UDP, and that of the IPv4 header: a merged frame gets new ones, which must not make good what was bad.
 bool checksums_right(std::span<const std::uint8_t> packet, const Segment& segment) {
   const std::uint8_t* ip = packet.data() + segment.l3_offset;
   if (segment.family == Family::kV4 && checksum_finish(checksum_add(ip, kIpv4HeaderSize, 0)) != 0)
     return false;
   const auto l4 = packet.subspan(segment.l4_offset);
   const std::uint64_t sum =
-      checksum_pseudo_header(ip, segment.family, kProtocolTcp, static_cast<std::uint32_t>(l4.size()));
+      checksum_pseudo_header(ip, segment.family, segment.protocol, static_cast<std::uint32_t>(l4.size()));
   return checksum_finish(checksum_add(l4.data(), l4.size(), sum)) == 0;
 }
 
@@ -154,6 +173,7 @@ bool same_tcp_fields(const Group& group, const std::uint8_t* first, const std::u
 
 struct GroMerger::State {
   Layer layer;
+  MergeUdp udp;
   std::array<std::span<std::uint8_t>, kMaxPackets> packets;
   std::array<std::uint16_t, kMaxPackets> next;  // the following packet of the same group
   std::array<Group, kMaxPackets> groups;
@@ -162,7 +182,7 @@ struct GroMerger::State {
   std::array<std::uint16_t, kMaxFlows> used_slots;
   std::size_t flow_count = 0;
 
-  explicit State(Layer l) : layer(l) {}
+  State(Layer l, MergeUdp u) : layer(l), udp(u) {}
 
   Flow* find_flow(std::uint16_t packet, const Segment& segment) {
     const std::uint8_t* bytes = packets[packet].data();
@@ -184,14 +204,16 @@ struct GroMerger::State {
   bool joins(Group& group, std::uint16_t packet, const Segment& segment) {
     const std::uint8_t* first = packets[group.first_packet].data();
     const std::uint8_t* bytes = packets[packet].data();
-    if (segment.sequence != group.next_sequence || segment.payload > group.first.payload ||
-        segment.header_size != group.first.header_size || segment.l3_offset != group.first.l3_offset) {
+    const bool tcp = segment.protocol == kProtocolTcp;
+    if (tcp ? segment.sequence != group.next_sequence : group.packets == kMaxDatagrams) return false;
+    if (segment.payload > group.first.payload || segment.header_size != group.first.header_size ||
+        segment.l3_offset != group.first.l3_offset) {
       return false;
     }
     const std::size_t l3_headers = segment.header_size - segment.l3_offset;
     if (l3_headers + group.payload + segment.payload > kMaxL3Size) return false;
     if (std::memcmp(first, bytes, segment.l3_offset) != 0) return false;
-    if (!same_ip_fields(group, first, bytes) || !same_tcp_fields(group, first, bytes)) return false;
+    if (!same_ip_fields(group, first, bytes) || (tcp && !same_tcp_fields(group, first, bytes))) return false;
     if (!group.verified && !checksums_right(packets[group.first_packet], group.first)) return false;
     group.verified = true;
     return checksums_right(packets[packet], segment);
@@ -209,7 +231,7 @@ struct GroMerger::State {
   void rewrite_header(const Group& group, VirtioNetHeader& header) {
     std::uint8_t* packet = packets[group.first_packet].data();
     std::uint8_t* ip = packet + group.first.l3_offset;
-    std::uint8_t* tcp = packet + group.first.l4_offset;
+    std::uint8_t* l4 = packet + group.first.l4_offset;
     const std::size_t l4_size = group.first.header_size - group.first.l4_offset + group.payload;
     const bool v4 = group.first.family == Family::kV4;
     if (v4) {
@@ -219,23 +241,33 @@ struct GroMerger::State {
     } else {
       store_be16(ip + 4, static_cast<std::uint16_t>(l4_size));
     }
-    if (group.push) tcp[13] |= kTcpPsh;
     const std::uint64_t sum =
-        checksum_pseudo_header(ip, group.first.family, kProtocolTcp, static_cast<std::uint32_t>(l4_size));
-    store_be16(tcp + 16, checksum_fold(sum));
+        checksum_pseudo_header(ip, group.first.family, group.first.protocol, static_cast<std::uint32_t>(l4_size));
+    if (group.first.protocol == kProtocolTcp) {
+      if (group.push) l4[13] |= kTcpPsh;
+      header.gso_type = v4 ? kGsoTcpV4 : kGsoTcpV6;
+      header.csum_offset = 16;
+    } else {
+      store_be16(l4 + 4, static_cast<std::uint16_t>(l4_size));
+      header.gso_type = kGsoUdpL4;
+      header.csum_offset = 6;
+    }
+    store_be16(l4 + header.csum_offset, checksum_fold(sum));
     header.flags = kNeedsCsum;
-    header.gso_type = v4 ? kGsoTcpV4 : kGsoTcpV6;
     header.hdr_len = group.first.header_size;
     header.gso_size = group.first.payload;
     header.csum_start = group.first.l4_offset;
-    header.csum_offset = 16;
   }
 };
 
-GroMerger::GroMerger(Layer layer) : state_(std::make_unique<State>(layer)) {}
+GroMerger::GroMerger(Layer layer, MergeUdp udp) : state_(std::make_unique<State>(layer, udp)) {}
 GroMerger::~GroMerger() = default;
 GroMerger::GroMerger(GroMerger&&) noexcept = default;
 GroMerger& GroMerger::operator=(GroMerger&&) noexcept = default;
+
+void GroMerger::merge_udp(MergeUdp udp) {
+  state_->udp = udp;
+}
 
 bool GroMerger::add(std::span<std::uint8_t> packet) {
   if (full()) return false;
@@ -244,11 +276,11 @@ bool GroMerger::add(std::span<std::uint8_t> packet) {
   s.packets[index] = packet;
   s.next[index] = kNone;
   Segment segment;
-  const Kind kind = parse(packet, s.layer, segment);
+  const Kind kind = parse(packet, s.layer, s.udp, segment);
   if (kind == Kind::kOdd) {
     for (std::size_t i = 0; i < s.flow_count; ++i) s.flows[s.used_slots[i]].group = kNone;
   }
-  Flow* flow = kind == Kind::kTcp ? s.find_flow(index, segment) : nullptr;
+  Flow* flow = kind == Kind::kFlow ? s.find_flow(index, segment) : nullptr;
   // A shorter packet or a PSH is the last of its group.
   const bool last = (segment.flags & kTcpPsh) != 0;
   if (flow != nullptr && flow->group != kNone) {

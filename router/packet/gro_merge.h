@@ -1,14 +1,14 @@
-// Merges in-order packets of a TCP flow into super-frames for a TUN or TAP device with IFF_VNET_HDR, as the
+// Merges in-order packets of a TCP or UDP flow into super-frames for a TUN or TAP device with IFF_VNET_HDR, as the
 // kernel's own GRO does, without copying payloads: a super-frame is the first packet with its header
 // rewritten, followed by slices of the others. Cutting it again gives the same packets (but for IPv4
 // identifications under DF, which mean nothing: RFC 6864 §4).
 //
-// What joins: IPv4 without options or IPv6 without extension headers, no fragment; TCP with only ACK set (PSH
-// too, which ends the group), some payload, the same acknowledgment, window and options; contiguous sequence
-// numbers; the same DF, TTL and DS field (IPv6: hop limit, traffic class, flow label) and L2 header; IPv4
-// identifications that count up, or DF; equal payload sizes but for a shorter last one; at most 65535 bytes;
-// and a right checksum, each verified. All else passes as it is, and nothing of a flow overtakes what came
-// before it in that flow.
+// What joins: IPv4 without options or IPv6 without extension headers, no fragment; some payload; the same DF, TTL and
+// DS field (IPv6: hop limit, traffic class, flow label) and L2 header; IPv4 identifications that count up, or DF;
+// equal payload sizes but for a shorter last one; at most 65535 bytes; and a right checksum, each verified.
+// TCP: only ACK set (PSH too, which ends the group), the same acknowledgment, window and options, contiguous sequence
+// numbers. UDP, where the device takes it (TUN_F_USO4, TUN_F_USO6): a checksum, and at most 64 datagrams.
+// All else passes as it is, and nothing of a flow overtakes what came before it in that flow.
 //
 // One a worker. No allocation after construction.
 #pragma once
@@ -27,6 +27,7 @@
 namespace greywire {
 
 enum class Layer : std::uint8_t { kL3, kEthernet };
+enum class MergeUdp : bool { kNo, kYes };
 
 struct MergedFrame {
   VirtioNetHeader header;  // all zero for a packet that passes alone
@@ -40,8 +41,9 @@ class GroMerger {
  public:
   static constexpr std::size_t kMaxPackets = 256;
   static constexpr std::size_t kMaxFlows = 64;  // open at a time; packets of further flows pass alone
+  static constexpr std::size_t kMaxDatagrams = 64;  // of a UDP super-frame: the kernel's own limit (UDP_MAX_SEGMENTS)
 
-  explicit GroMerger(Layer layer);
+  explicit GroMerger(Layer layer, MergeUdp udp = MergeUdp::kNo);
   ~GroMerger();
   GroMerger(GroMerger&&) noexcept;
   GroMerger& operator=(GroMerger&&) noexcept;
@@ -49,6 +51,9 @@ class GroMerger {
   // Takes a packet whose memory stays valid until flush; the first of a group has its header rewritten there.
   // Padding behind an IP packet must be cut off already. False when kMaxPackets are waiting: flush first.
   bool add(std::span<std::uint8_t> packet);
+
+  // Whether UDP is merged from now on. Only while empty.
+  void merge_udp(MergeUdp udp);
 
   bool full() const { return packet_count_ == kMaxPackets; }
   bool empty() const { return packet_count_ == 0; }

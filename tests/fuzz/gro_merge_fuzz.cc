@@ -1,5 +1,5 @@
 // Packets merged and cut again are the packets that went in. The input is a script: most steps go on with the
-// flow as TCP would, some change a field, some are raw bytes.
+// flow as TCP or UDP would, some change a field, some are raw bytes.
 #include <algorithm>
 #include <map>
 #include <vector>
@@ -67,7 +67,7 @@ Bytes step(Script& script, std::vector<test::PacketSpec>& flows) {
       break;
   }
   flow.payload = Bytes(size, value);
-  Bytes packet = test::tcp_packet(flow);
+  Bytes packet = flow.destination_port == 53 ? test::udp_packet(flow) : test::tcp_packet(flow);
   flow.sequence += static_cast<std::uint32_t>(size);
   ++flow.id;
   if (what >= 0xf0) packet[script.next() % packet.size()] ^= value;
@@ -75,12 +75,15 @@ Bytes step(Script& script, std::vector<test::PacketSpec>& flows) {
   return packet;
 }
 
-// The flow as addresses and ports, or the whole of a packet that has none.
+// The flow as addresses, ports and protocol, or the whole of a packet that has none or is cut off.
 std::string key_of(const Bytes& p) {
-  const bool tcp4 = p.size() >= 40 && p[0] == 0x45 && p[9] == 6;
-  const bool tcp6 = p.size() >= 60 && p[0] >> 4 == 6 && p[6] == 6;
-  if (tcp4) return {p.begin() + 12, p.begin() + 24};
-  if (tcp6) return {p.begin() + 8, p.begin() + 44};
+  const auto merged = [](std::uint8_t protocol) { return protocol == 6 || protocol == 17; };
+  if (p.size() >= 28 && p[0] == 0x45 && load_be16(&p[2]) <= p.size() && merged(p[9])) {
+    return std::string(p.begin() + 12, p.begin() + 24) + char(p[9]);
+  }
+  if (p.size() >= 48 && p[0] >> 4 == 6 && 40U + load_be16(&p[4]) <= p.size() && merged(p[6])) {
+    return std::string(p.begin() + 8, p.begin() + 44) + char(p[6]);
+  }
   return test::as_string(p);
 }
 
@@ -88,16 +91,17 @@ std::string key_of(const Bytes& p) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   Script script(bytes, size);
-  std::vector<test::PacketSpec> flows(4);
+  std::vector<test::PacketSpec> flows(8);
   for (std::size_t i = 0; i < flows.size(); ++i) {
     flows[i].family = i % 2 ? Family::kV6 : Family::kV4;
     flows[i].source_port = static_cast<std::uint16_t>(i);
     flows[i].dont_fragment = false;
+    if (i >= 4) flows[i].destination_port = 53;  // UDP
   }
   std::vector<Bytes> packets;
   while (!script.empty() && packets.size() < GroMerger::kMaxPackets) packets.push_back(step(script, flows));
   std::vector<Bytes> copies = packets;
-  GroMerger merger(Layer::kL3);
+  GroMerger merger(Layer::kL3, MergeUdp::kYes);
   for (auto& p : copies) FUZZ_CHECK(merger.add(p));
   std::map<std::string, std::vector<Bytes>> in;
   std::map<std::string, std::vector<Bytes>> out;
@@ -125,7 +129,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   FUZZ_CHECK(in == out);
 
   // The same bytes as frames that nobody made on purpose.
-  GroMerger ethernet(Layer::kEthernet);
+  GroMerger ethernet(Layer::kEthernet, MergeUdp::kYes);
   Bytes raw(bytes, bytes + size);
   for (std::size_t at = 0; at < raw.size() && !ethernet.full(); at += 97)
     ethernet.add(std::span(raw).subspan(at));
