@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace greywire::routing {
 namespace {
@@ -255,6 +256,7 @@ void RoutingAdapter::on_route(const Route& route, TimePoint now) {
   route_ = route;
   const auto [entry, what] = table_.upsert(std::move(route_));  // keeps its memory
   if (what == RouteTable::Upsert::kUnchanged) return;
+  if (resyncing_) ++source_drift_;
   if (what == RouteTable::Upsert::kAdded) {
     take(route.prefix, *entry, decide(route.prefix, table_.next_hops(*entry), {}), now);
   } else {
@@ -265,6 +267,7 @@ void RoutingAdapter::on_route(const Route& route, TimePoint now) {
 void RoutingAdapter::on_withdraw(const Prefix& prefix, TimePoint now) {
   const auto* entry = table_.find(prefix);
   if (entry == nullptr) return;
+  if (resyncing_) ++source_drift_;
   forget(prefix, entry->decision, now);
   table_.erase(prefix);
 }
@@ -277,8 +280,11 @@ void RoutingAdapter::on_source_state(SourceState state, std::string_view release
   if (state == SourceState::kDown || state == SourceState::kSynced) detail_ = detail;
   if (before == SourceState::kSynced && state == SourceState::kSyncing) {  // asked for all of it again
     table_.mark_stale(now + options_.hold_time);
+    resyncing_ = true;
+    source_drift_ = 0;
   }
   if (is_live(before) && !is_live(state)) {
+    resyncing_ = false;
     const auto held_before = table_.stale();
     table_.mark_stale(now + options_.hold_time);
     if (table_.stale() > held_before) {
@@ -293,7 +299,13 @@ void RoutingAdapter::on_source_state(SourceState state, std::string_view release
 void RoutingAdapter::end_dump(TimePoint now) {
   const auto stale = table_.stale();
   const auto fresh = table_.size() - stale;
-  events_.notice(fmt::format("routing source is {}: {} routes", release_, fresh));
+  const bool asked = std::exchange(resyncing_, false);
+  if (!asked) events_.notice(fmt::format("routing source is {}: {} routes", release_, fresh));
+  if (asked && fresh >= stale) source_drift_ += stale;
+  if (asked && source_drift_ != 0) {
+    repaired_ += source_drift_;
+    events_.notice(fmt::format("{} learned prefixes were not as {} repeats them, or changed meanwhile", source_drift_, release_));
+  }
   if (stale == 0) return;
   if (fresh >= stale) {
     sweep(table_.sweep_stale(), now);

@@ -115,6 +115,12 @@ ExitCode explain_command(const Surroundings& around, const Options& options) {
              });
 }
 
+ExitCode audit_command(const Surroundings& around, const Options& options) {
+  return ask(around, options, {{"command", "audit"}}, [&](const json::value& answer) {
+    return show_report(around, options, answer, "", control::audit_from_json(answer), render_audit);
+  });
+}
+
 // What is wrong with the file goes to standard error, as `check` has it.
 ExitCode reload_command(const Surroundings& around, const Options& options) {
   return ask(around, options, {{"command", "reload"}}, [&](const json::value& answer) {
@@ -179,6 +185,8 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
       {"metrics", "Print the metrics as Prometheus reads them", [&] { return metrics_command(around, options); }},
       {"explain", "Say where a packet to ADDRESS goes, and why",
        [&] { return explain_command(around, options); }},
+      {"audit", "Compare what was learned, the policy and the engine, and put right what differs",
+       [&] { return audit_command(around, options); }},
       {"reload", "Make the daemon read its config file again; a file with an error changes nothing",
        [&] { return reload_command(around, options); }},
       {"check", "Check the config FILE without a daemon", [&] { return check_command(around, options); }},

@@ -303,6 +303,14 @@ std::string render_reload(const control::ReloadReport& reload, bool colour) {
   return out;
 }
 
+std::string render_audit(const control::AuditReport& audit, bool colour) {
+  std::string out = fmt::format("{} learned prefixes: ", audit.routes);
+  out += audit.repaired == 0 ? styled("all as they should be", Style::kGood, colour)
+                             : styled(fmt::format("{} were not as they should be, and are now", audit.repaired), Style::kBad, colour);
+  out += audit.source_asked ? "; the source was asked for all of them again\n" : "\n";
+  return out;
+}
+
 std::string render_explain(const control::ExplainReport& explanation, bool colour) {
   const std::string verdict =
       explanation.delivered

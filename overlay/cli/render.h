@@ -15,6 +15,7 @@ std::string render_mtus(const control::SiteStatus& status, bool colour);
 std::string render_drops(const control::SiteStatus& status, bool colour);
 std::string render_routes(const control::RoutesReport& routes, bool colour);
 std::string render_reload(const control::ReloadReport& reload, bool colour);
+std::string render_audit(const control::AuditReport& audit, bool colour);
 std::string render_explain(const control::ExplainReport& explanation, bool colour);
 
 }  // namespace greywire::cli

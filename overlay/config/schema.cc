@@ -108,6 +108,13 @@ void read_hold(Reading& r, const TomlNode& n, Routing& s) {
   s.hold = *hold;
 }
 
+void read_audit(Reading& r, const TomlNode& n, Routing& s) {
+  if (is_word(n, "off")) return s.audit.reset();
+  std::chrono::milliseconds every{};
+  read_time(r, n, std::chrono::seconds(1), std::chrono::hours(24), every);
+  if (every.count() != 0) s.audit = every;
+}
+
 void read_hold_up(Reading& r, const TomlNode& n, Peer& p) {
   std::optional<std::chrono::milliseconds> hold;
   r.text(n, parse_duration, hold);
@@ -388,7 +395,7 @@ const std::array<Key<Underlay>, 6> kUnderlay{{
    [](Reading& r, const TomlNode& n, Underlay& u) { r.text(n, parse_interface_name, u.vrf); }},
 }};
 
-const std::array<Key<Routing>, 5> kRouting{{
+const std::array<Key<Routing>, 6> kRouting{{
   {{"source", "\"zebra\" or \"kernel\"", "\"zebra\"",
     "`\"zebra\"`: BGP routes of FRR, with the next hops that BGP has. `\"kernel\"`: routes that BIRD, any other daemon or "
     "`ip route` put into the kernel's table with a next hop on `interface`.", kOptional},
@@ -400,6 +407,10 @@ const std::array<Key<Routing>, 5> kRouting{{
     "How long learned prefixes stay when zebra went away or came back without them, which FRR up to 10.7 does while BGP "
     "is up.", kOptional},
    read_hold},
+  {{"audit", "a time from 1s to 24h, or \"off\"", "\"1h\"",
+    "How often what was learned is compared with the policy and with what the engine has, and the source asked for all of it "
+    "again. What differs is put right and counted; so does `greywire audit`.", kOptional},
+   read_audit},
   {{"table", "a number from 1 to 4294967295", "254, the main table",
     "The kernel's routing table that is read. Only with `source = \"kernel\"`.", kOptional},
    [](Reading& r, const TomlNode& n, Routing& s) { r.integer(n, 1, 0xffffffffLL, s.table); }},

@@ -200,12 +200,23 @@ struct ExplainReport {
   IpAddress address;
   bool delivered = false;
   std::optional<Prefix> match;     // the longest prefix that decided
-  std::string peer;                // empty: none
+  std::string peer;                // empty: none; several share the prefix
   std::string origin;              // of the match: config | wg | learned
   std::string drop_reason;         // drop_reason_name where not delivered
+  std::optional<Mtu> mtu;          // the largest packet that goes there whole
+  std::vector<std::string> sources;  // peers that may send from this address
   std::vector<std::string> steps;  // one plain line each, in the packet's order
 
   friend bool operator==(const ExplainReport&, const ExplainReport&) = default;
+};
+
+// What `greywire audit` found.
+struct AuditReport {
+  std::uint64_t routes = 0;    // learned prefixes that were looked at
+  std::uint64_t repaired = 0;  // not as the policy has it, or not in the engine as decided: put right
+  bool source_asked = false;   // the source was asked for all its routes again; what it does not repeat goes
+
+  friend bool operator==(const AuditReport&, const AuditReport&) = default;
 };
 
 // What became of `greywire reload`.

@@ -178,6 +178,13 @@ void describe(V& v, S& s) {
   v("routes", s.routes);
 }
 
+template <class V, Is<AuditReport> S>
+void describe(V& v, S& s) {
+  v("routes", s.routes);
+  v("repaired", s.repaired);
+  v("source_asked", s.source_asked);
+}
+
 template <class V, Is<ExplainReport> S>
 void describe(V& v, S& s) {
   v("address", s.address);
@@ -186,6 +193,8 @@ void describe(V& v, S& s) {
   v("peer", s.peer);
   v("origin", s.origin);
   v("drop_reason", s.drop_reason);
+  v("mtu", s.mtu);
+  v("sources", s.sources);
   v("steps", s.steps);
 }
 
@@ -354,6 +363,9 @@ boost::json::value to_json(const SiteStatus& status) {
 boost::json::value to_json(const RoutesReport& routes) {
   return Writer::encode(routes);
 }
+boost::json::value to_json(const AuditReport& audit) {
+  return Writer::encode(audit);
+}
 boost::json::value to_json(const ExplainReport& explanation) {
   return Writer::encode(explanation);
 }
@@ -366,6 +378,9 @@ Result<SiteStatus> site_status_from_json(const boost::json::value& json) {
 }
 Result<RoutesReport> routes_from_json(const boost::json::value& json) {
   return read<RoutesReport>(json);
+}
+Result<AuditReport> audit_from_json(const boost::json::value& json) {
+  return read<AuditReport>(json);
 }
 Result<ExplainReport> explain_from_json(const boost::json::value& json) {
   return read<ExplainReport>(json);

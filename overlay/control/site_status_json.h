@@ -15,11 +15,13 @@ namespace greywire::control {
 
 boost::json::value to_json(const SiteStatus& status);
 boost::json::value to_json(const RoutesReport& routes);
+boost::json::value to_json(const AuditReport& audit);
 boost::json::value to_json(const ExplainReport& explanation);
 boost::json::value to_json(const ReloadReport& reload);
 
 Result<SiteStatus> site_status_from_json(const boost::json::value& json);
 Result<RoutesReport> routes_from_json(const boost::json::value& json);
+Result<AuditReport> audit_from_json(const boost::json::value& json);
 Result<ExplainReport> explain_from_json(const boost::json::value& json);
 Result<ReloadReport> reload_from_json(const boost::json::value& json);
 

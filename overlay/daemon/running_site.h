@@ -155,7 +155,16 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::vector<control::TunnelReport> tunnel_reports();
   control::RoutingReport routing_report() const;
   control::RoutesReport routes() const;
+  std::string next_hop_text(const routing::NextHop& hop) const;
+  control::AuditReport audit();
+  void audit_later();  // after the interval that the config says
+
+  // greywire explain (running_site_explain.cc)
   control::ExplainReport explain(const IpAddress& address);
+  void explain_routes(const IpAddress& address, control::ExplainReport& out) const;
+  void explain_drop(const IpAddress& address, bool discarded, control::ExplainReport& out) const;
+  void explain_peer(const wireguard::PeerStatus& peer, bool one_of_several, control::ExplainReport& out) const;
+  void explain_sources(const IpAddress& address, const wireguard::DeviceStatus& device, control::ExplainReport& out) const;
   std::string interface_name(std::uint32_t ifindex) const;
 
   // routing::AllowedIpsSink, routing::RoutingEvents
@@ -176,6 +185,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   boost::asio::steady_timer refresh_timer_{io_};
   boost::asio::steady_timer reconcile_timer_{io_};
   boost::asio::steady_timer hold_timer_{io_};
+  boost::asio::steady_timer audit_timer_{io_};
   boost::asio::steady_timer mtu_timer_{io_};  // a device's MTU may rise then
   boost::asio::steady_timer watchdog_timer_{io_};
   bool reconcile_pending_ = false;

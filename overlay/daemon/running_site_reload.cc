@@ -78,6 +78,7 @@ void RunningSite::apply(const config::ConfigDiff& diff, std::shared_ptr<const co
   adapter_->set_own(own_prefixes(), engine::boot_now());
   adapter_->set_peers(peer_routing(), engine::boot_now());
   if (source_) source_->rearm();
+  audit_later();
   reconcile();
   hold_back();
 }

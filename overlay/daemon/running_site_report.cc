@@ -184,59 +184,12 @@ control::RoutesReport RunningSite::routes() const {
   for (const auto& route : adapter_->routes()) {
     control::RouteReport report;
     report.prefix = route.prefix;
-    for (const auto& hop : route.next_hops) {
-      std::string text = hop.kind == routing::NextHop::Kind::kGateway     ? hop.gateway.to_string()
-                         : hop.kind == routing::NextHop::Kind::kBlackhole ? "blackhole"
-                                                                          : "";
-      if (hop.ifindex != 0) text = fmt::format("{}%{}", text, interface_name(hop.ifindex));
-      report.next_hops.push_back(std::move(text));
-    }
+    for (const auto& hop : route.next_hops) report.next_hops.push_back(next_hop_text(hop));
     report.peer = route.peer_name;
     report.state = state_text(route);
     report.reason = routing::reason_text(route.decision.reason);
+    if (!route.refused_peer.empty()) report.reason = fmt::format("not from {}: {}", route.refused_peer, report.reason);
     out.routes.push_back(std::move(report));
-  }
-  return out;
-}
-
-control::ExplainReport RunningSite::explain(const IpAddress& address) {
-  control::ExplainReport out;
-  out.address = address;
-  const wireguard::DeviceStatus device = engine_->status();
-  const RouteTarget target = engine_->lookup(address);
-  out.steps.push_back(fmt::format("the kernel's routes must lead to {} (ip route get {})", config_->site.interface,
-                                  address.to_string()));
-  for (const auto& peer : device.peers) {
-    for (const auto& entry : peer.allowed_ips) {
-      if (!entry.prefix.contains(address) || (out.match && out.match->length() >= entry.prefix.length())) continue;
-      if (target == kNone || target == kDiscard || target.value != peer.id.value) continue;
-      out.match = entry.prefix;
-      out.peer = name_of_peer(*config_, peer.public_key);
-      out.origin = entry.origin == Origin::kConfig ? "config" : entry.origin == Origin::kWg ? "wg" : "learned";
-    }
-  }
-  if (target == kDiscard) {
-    out.drop_reason = drop_reason_name(DropReason::kRouteRefused);
-    for (const auto& route : adapter_->routes()) {
-      if (!route.prefix.contains(address) || (out.match && out.match->length() > route.prefix.length())) continue;
-      out.match = route.prefix;
-      out.peer = route.peer_name;
-      out.steps.push_back(fmt::format("{} was learned and refused: {}", route.prefix.to_string(),
-                                      routing::reason_text(route.decision.reason)));
-    }
-    return out;
-  }
-  if (target == kNone) {
-    out.drop_reason = drop_reason_name(DropReason::kNoPeer);
-    out.steps.push_back("no peer's allowed-IPs cover it, so it is dropped with an ICMP unreachable");
-    return out;
-  }
-  out.delivered = true;
-  if (out.match) out.steps.push_back(fmt::format("{} ({}) leads to {}", out.match->to_string(), out.origin, out.peer));
-  for (const auto& peer : device.peers) {
-    if (name_of_peer(*config_, peer.public_key) != out.peer) continue;
-    out.steps.push_back(peer.endpoint ? fmt::format("sealed and sent to {}", peer.endpoint->to_string())
-                                      : "the peer has no endpoint yet: it must call first");
   }
   return out;
 }

@@ -50,6 +50,30 @@ void RunningSite::start_routing() {
     source_ = std::make_unique<routing::zapi::Client>(io_, config_->routing->zebra, *adapter_, engine::boot_now);
   }
   source_->start();
+  audit_later();
+}
+
+control::AuditReport RunningSite::audit() {
+  control::AuditReport out;
+  out.repaired = adapter_->audit(engine::boot_now());
+  const auto status = adapter_->status();
+  out.routes = status.routes;
+  out.source_asked = source_ != nullptr && status.source == routing::SourceState::kSynced;
+  if (!source_) return out;
+  source_->resync();
+  source_->rearm();
+  return out;
+}
+
+void RunningSite::audit_later() {
+  audit_timer_.cancel();
+  if (!config_->routing || !config_->routing->audit) return;
+  audit_timer_.expires_after(*config_->routing->audit);
+  audit_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    audit();
+    audit_later();
+  });
 }
 
 void RunningSite::apply(std::span<const routing::LearnedChange> changes) {

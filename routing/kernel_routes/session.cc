@@ -115,7 +115,9 @@ void Session::drained(TimePoint now) {
 }
 
 void Session::resync(TimePoint now) {
-  if (state_ == State::kSynced) again_at_ = now;
+  if (state_ != State::kSynced) return;
+  again_at_ = now;
+  enter(State::kSyncing, {}, now);
 }
 
 TimePoint Session::next_expiry() const {

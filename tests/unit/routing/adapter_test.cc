@@ -461,6 +461,28 @@ TEST_F(AdapterTest, AuditRepairsTheSink) {
   EXPECT_TRUE(events.alerted("4 learned allowed-IPs were not as decided"));
 }
 
+TEST_F(AdapterTest, AResyncThatWasAskedForFindsWhatTheSourceHasOtherwise) {
+  dump_begins();
+  for (int i = 0; i < 6; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
+  source(SourceState::kSynced);
+  settle();
+  const auto changed = sink.changed;
+  const auto resync = [&](int from) {
+    source(SourceState::kSyncing);
+    for (int i = from; i < 6; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
+    source(SourceState::kSynced);
+    settle();
+  };
+  resync(0);
+  EXPECT_EQ(sink.changed, changed) << "nothing is taken away to be put back";
+  EXPECT_EQ(adapter.status().repaired, 0U);
+  EXPECT_EQ(events.notices.size(), 1U) << "and nothing is said";
+  resync(1);
+  EXPECT_EQ(sink.at("10.2.0.0/24"), "");
+  EXPECT_EQ(adapter.status().repaired, 1U);
+  EXPECT_EQ(adapter.status().held, 0U);
+}
+
 // Whatever came in which order: in the end the sink has what the last state of each route asks for, and the
 // counts agree.
 TEST_F(AdapterTest, TheOutcomeDependsOnTheLastStateOnly) {

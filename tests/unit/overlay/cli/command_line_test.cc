@@ -88,7 +88,7 @@ TEST(CommandLine, MistakesAreNamed) {
       {{"tunnel"}, 2, "greywire: unknown command 'tunnel'; did you mean 'tunnels'?\n"},
       {{"zzz"},
        2,
-       "greywire: unknown command 'zzz'; known: status, peers, tunnels, routes, mtu, drops, metrics, explain, reload, "
+       "greywire: unknown command 'zzz'; known: status, peers, tunnels, routes, mtu, drops, metrics, explain, audit, reload, "
        "check, genkey, pubkey, genpsk\n"},
       {{"status", "--jsno"}, 2, "greywire: unknown option '--jsno'; did you mean '--json'?\n"},
       {{"status", "fra"}, 2, "greywire: 'status' takes no further argument 'fra'\n"},
