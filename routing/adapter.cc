@@ -286,6 +286,7 @@ void RoutingAdapter::on_source_state(SourceState state, std::string_view release
   if (is_live(before) && !is_live(state)) {
     resyncing_ = false;
     const auto held_before = table_.stale();
+    source_was_lost_ = true;
     table_.mark_stale(now + options_.hold_time);
     if (table_.stale() > held_before) {
       events_.alert(
@@ -306,10 +307,11 @@ void RoutingAdapter::end_dump(TimePoint now) {
     repaired_ += source_drift_;
     events_.notice(fmt::format("{} learned prefixes were not as {} repeats them, or changed meanwhile", source_drift_, release_));
   }
+  const bool was_lost = std::exchange(source_was_lost_, false);
   if (stale == 0) return;
   if (fresh >= stale) {
-    sweep(table_.sweep_stale(), now);
-    return;
+    if (was_lost) return table_.hold_at_most(now + options_.settle_time);
+    return sweep(table_.sweep_stale(), now);
   }
   events_.alert(fmt::format(
       "the routing source came back with {} of {} BGP routes; the others are held. If zebra restarted "

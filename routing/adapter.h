@@ -6,9 +6,10 @@
 // to 10.7). So:
 //   - When the stream breaks, every route is held: it stands as before, for `hold_time` from then on.
 //   - A route that is announced again is fresh; a withdrawn one goes at once.
-//   - At the end of a dump, what is still held is swept at once if at least as many routes came back; a dump
-//   that is
-//     emptier is suspicious, and the rest stays held until its time is over.
+//   - At the end of a dump, what is still held goes after `settle_time` if at least as many routes came back: a zebra of FRR
+//     10 that was killed has a successor that announces first what it understands of the routes left in the kernel, which
+//     is not all, and bgpd's after that. A dump that is emptier is suspicious, and the rest stays held until its time is over.
+//   - When the source was only asked for everything again, what it does not repeat is swept at once.
 // hold_time is 240 s: bgpd looks for a lost zebra every 10 s, after three failures every 60 s, and its own
 // peers may wait for their ConnectRetry timer of 120 s; the rest is for start-up. A held entry costs little:
 // the kernel's route is gone or wrong with zebra anyhow, and it alone decides what reaches the overlay
@@ -76,6 +77,7 @@ struct AdapterOptions {
   std::size_t max_routes = 2'500'000;
   // Asks the source for all its routes again. Called from tick().
   std::function<void()> resync;
+  Duration settle_time = std::chrono::seconds(30);  // bgpd looks for a lost zebra every 10
 };
 
 class RoutingAdapter final : public RouteSourceListener {
@@ -158,6 +160,7 @@ class RoutingAdapter final : public RouteSourceListener {
   std::map<AlertKey, PendingAlert> alerts_;
   TimePoint next_alert_ = kNever;
   std::vector<PeerId> to_warn_;  // came near their maximum
+  bool source_was_lost_ = false;  // and no dump was complete since
   bool may_thaw_ = false;        // something of a frozen peer went away
 
   std::unordered_map<IpAddress, Recursion> recursive_;  // gateways that other routes lead to

@@ -36,6 +36,13 @@ void RouteTable::mark_stale(TimePoint held_until) {
   }
 }
 
+void RouteTable::hold_at_most(TimePoint until) {
+  for (auto& [prefix, entry] : entries_) {
+    if (entry.is_stale()) entry.held_until = std::min(entry.held_until, until);
+  }
+  if (stale_ != 0) next_sweep_ = std::min(next_sweep_, until);
+}
+
 std::vector<RouteTable::Swept> RouteTable::sweep_stale() {
   return sweep_due(kNever - Duration(1));
 }

@@ -41,6 +41,8 @@ class RouteTable {
   // Every fresh route gets stale, to be held until then; those that are stale already keep their earlier
   // time.
   void mark_stale(TimePoint held_until);
+  // What is stale is held no longer than until then.
+  void hold_at_most(TimePoint until);
   // Takes out what is stale: everything, or what is due by now. Returns what was taken.
   struct Swept {
     Prefix prefix;

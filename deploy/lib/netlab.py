@@ -271,19 +271,20 @@ class Frr:
     """zebra and bgpd of Debian's frr in a namespace made with private=SITE_RUN_FOLDERS, so that they, vtysh and greywired
     use their ordinary paths under /run and meet no other site's. Nothing is read from or written to /etc/frr."""
 
-    def __init__(self, namespace, bgpd_conf, zebra_conf=""):
-        self.ns = namespace
+    def __init__(self, namespace, bgpd_conf, zebra_conf="", zebra_options=()):
+        self.ns, self.zebra_conf, self.zebra_options = namespace, zebra_conf, zebra_options
         self.owner = pwd.getpwnam("frr")
         self.run_folder = os.path.join(namespace.folder, "frr")
         self.conf_folder = os.path.join(namespace.folder, "frr-config")
         os.makedirs(self.conf_folder, exist_ok=True)
         for daemon, text in (("zebra", zebra_conf), ("bgpd", bgpd_conf)):
-            self._configure(daemon, text)
+            self.configure(daemon, text)
         for folder in (self.run_folder, self.conf_folder):
             os.chown(folder, self.owner.pw_uid, self.owner.pw_gid)
         self.zebra = self.bgpd = None
 
-    def _configure(self, daemon, text):
+    def configure(self, daemon, text):
+        """What the daemon reads when it is started next."""
         path = os.path.join(self.conf_folder, daemon + ".conf")
         with open(path, "w", encoding="utf-8") as conf:
             conf.write(f"hostname {self.ns.short}\n{text}")
@@ -293,13 +294,15 @@ class Frr:
         """The command line that runs a program of this FRR inside the namespace."""
         return list(command)
 
-    def _daemon(self, name):
-        command = self.program(os.path.join(FRR_FOLDER, name), "-f", os.path.join(self.conf_folder, name + ".conf"),
-                               "-P", "0", "-A", "127.0.0.1", "--log", "stdout")
+    def _daemon(self, name, *options):
+        command = self.program(os.path.join(FRR_FOLDER, name), "-P", "0", "-A", "127.0.0.1", "--log", "stdout", *options)
         return self.ns.start(*command, log=name)
 
+    def _configured(self, name):
+        return "-f", os.path.join(self.conf_folder, name + ".conf")
+
     def start_zebra(self):
-        self.zebra = self._daemon("zebra")
+        self.zebra = self._daemon("zebra", *self._configured("zebra"), *self.zebra_options)
         socket = os.path.join(self.run_folder, "zserv.api")
         wait_until(f"zebra of {self.ns.short}", lambda: os.path.exists(socket) or not self.zebra.alive(), 10)
         if not self.zebra.alive():
@@ -307,16 +310,19 @@ class Frr:
 
     def start_also(self, name, conf=""):
         """Another daemon of FRR beside zebra, once vtysh reaches it: start_also("staticd")."""
-        self._configure(name, conf)
-        process = self._daemon(name)
+        self.configure(name, conf)
+        process = self._daemon(name, *self._configured(name))
+        self._wait_for_vty(name, process)
+        return process
+
+    def _wait_for_vty(self, name, process):
         socket = os.path.join(self.run_folder, name + ".vty")
         wait_until(f"{name} of {self.ns.short}", lambda: os.path.exists(socket) or not process.alive(), 10)
         if not process.alive():
             raise LabError(f"{name} of {self.ns.short} ended: {process.output().strip()[-300:]}")
-        return process
 
     def start_bgpd(self):
-        self.bgpd = self._daemon("bgpd")
+        self.bgpd = self._daemon("bgpd", *self._configured("bgpd"))
 
     def start(self):
         self.start_zebra()

@@ -117,8 +117,16 @@ class Frr10(Frr):
     adopts_kernel_routes = True
 
     def __init__(self, namespace, *args, **kwargs):
-        self.root = frr10_root()
+        self.root, self.mgmtd = frr10_root(), None
         super().__init__(namespace, *args, **kwargs)
+
+    def start_zebra(self):
+        super().start_zebra()
+        # zebra's own configuration is mgmtd's, which has no file and passes it on to every zebra that comes.
+        if self.zebra_conf and self.mgmtd is None:
+            self.mgmtd = self._daemon("mgmtd")
+            self._wait_for_vty("mgmtd", self.mgmtd)
+            self.vtysh("configure terminal", *self.zebra_conf.splitlines())
 
     def program(self, *command):
         # ip netns exec has given the process mounts of its own.

@@ -380,9 +380,45 @@ TEST_F(AdapterTest, AZebraThatComesBackFullSweepsWhatIsGone) {
   for (int i = 1; i < 10; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
   EXPECT_TRUE(status_of("10.2.0.0/24").held);
   source(SourceState::kSynced);
+  settle(29s);
+  EXPECT_EQ(sink.at("10.2.0.0/24"), "1") << "bgpd may not have said all";
+  settle(1s);
   settle();
   EXPECT_EQ(sink.at("10.2.0.0/24"), "");
   EXPECT_EQ(sink.changed, changed + 1) << "no good route was touched";
+  EXPECT_EQ(adapter.next_deadline(), kNever);
+}
+
+TEST_F(AdapterTest, AZebraThatComesBackWithPartOfItIsGivenTimeForTheRest) {
+  dump_begins();
+  for (int i = 0; i < 10; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
+  source(SourceState::kSynced);
+  settle();
+  const auto changed = sink.changed;
+  source(SourceState::kDown);
+  settle(5s);
+  dump_begins();
+  for (int i = 2; i < 10; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
+  source(SourceState::kSynced);
+  settle(10s);
+  learn("10.2.0.0/24", {"10.255.0.2"});
+  settle(20s);
+  settle();
+  EXPECT_EQ(sink.at("10.2.0.0/24"), "1");
+  EXPECT_EQ(sink.at("10.2.1.0/24"), "");
+  EXPECT_EQ(sink.changed, changed + 1);
+}
+
+TEST_F(AdapterTest, ASourceThatIsAskedForEverythingAgainSweepsAtOnce) {
+  dump_begins();
+  for (int i = 0; i < 3; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
+  source(SourceState::kSynced);
+  source(SourceState::kSyncing);
+  for (int i = 1; i < 3; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
+  source(SourceState::kSynced);
+  settle();
+  EXPECT_EQ(sink.at("10.2.0.0/24"), "");
+  EXPECT_EQ(sink.at("10.2.1.0/24"), "1");
   EXPECT_EQ(adapter.next_deadline(), kNever);
 }
 
