@@ -5,12 +5,19 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <functional>
+#include <sstream>
 
+#include "overlay/cli/asking.h"
+#include "overlay/cli/completion.h"
 #include "overlay/cli/control_client.h"
 #include "overlay/cli/key_commands.h"
+#include "overlay/cli/live_commands.h"
+#include "overlay/cli/man_page.h"
 #include "overlay/cli/render.h"
 #include "overlay/config/load.h"
 #include "overlay/config/near_miss.h"
@@ -24,58 +31,21 @@ namespace json = boost::json;
 constexpr char kFooter[] =
     "Exit status:\n"
     "  0  done\n"
-    "  1  the answer is no: check or reload found errors, or explain found that the packet is dropped\n"
+    "  1  the answer is no: check or reload found errors, diff found a difference, explain found that the packet is dropped, "
+    "ping got no answer\n"
     "  2  wrong command line or wrong input\n"
     "  3  no daemon answers, or several do and none was named\n"
     "  4  no permission\n"
     "  5  the daemon failed: an error, no answer in time, or one of another version\n"
+    "  6  the output could not be written\n"
     "\n"
     "Without --socket or --site the only daemon in /run/greywire is asked.";
-
-struct Options {
-  std::string socket;
-  std::string site;
-  std::string address;
-  std::string file;
-  bool json = false;
-};
-
-ExitCode complain(const Surroundings& around, ExitCode code, std::string_view text) {
-  around.err << "greywire: " << text << "\n";
-  return code;
-}
-
-ExitCode code_of(const Error& error) {
-  switch (error.code) {
-    case ENOENT:
-    case ECONNREFUSED:
-      return ExitCode::kNoDaemon;
-    case EACCES:
-    case EPERM:
-      return ExitCode::kNoPermission;
-    default:
-      return ExitCode::kDaemonFailed;
-  }
-}
-
-// Asks the daemon and hands its answer to `show`; a failure is told and becomes the exit code.
-ExitCode ask(const Surroundings& around, const Options& options, json::object request,
-             const std::function<ExitCode(const json::value&)>& show) {
-  const auto socket = choose_socket(options.socket, options.site, around.socket_directory);
-  if (!socket) {
-    const auto code = socket.error().code == 0 ? ExitCode::kNoDaemon : code_of(socket.error());
-    return complain(around, code, socket.error().text);
-  }
-  const auto result = ask_daemon(*socket, request);
-  if (!result) return complain(around, code_of(result.error()), result.error().text);
-  return show(*result);
-}
 
 // `part` names the member of the answer that --json prints; empty: all of it.
 template <class Report>
 ExitCode show_report(const Surroundings& around, const Options& options, const json::value& answer,
                      std::string_view part, const Result<Report>& report,
-                     std::string (*render)(const Report&, bool)) {
+                     std::string (*render)(const Report&, const Look&)) {
   if (!report) {
     return complain(around, ExitCode::kDaemonFailed,
                     fmt::format("the daemon's answer is of another version: {}", report.error().text));
@@ -85,15 +55,103 @@ ExitCode show_report(const Surroundings& around, const Options& options, const j
         part.empty() || !answer.is_object() ? &answer : answer.get_object().if_contains(part);
     around.out << (member == nullptr ? std::string("null") : json::serialize(*member)) << "\n";
   } else {
-    around.out << render(*report, around.colour);
+    around.out << render(*report, around.look());
   }
   return ExitCode::kDone;
 }
 
+// Leaves those of a name; false, after a word about it, where there is none. Without a name all stay.
+template <class Report>
+bool choose(const Surroundings& around, const std::string& name, std::string_view what, std::vector<Report>& reports) {
+  if (name.empty()) return true;
+  std::vector<std::string> names;
+  for (const auto& report : reports) names.push_back(report.name);
+  std::erase_if(reports, [&](const Report& report) { return report.name != name; });
+  if (!reports.empty()) return true;
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  complain(around, ExitCode::kUsage, fmt::format("there is no {} '{}'{}", what, name, config::did_you_mean(name, known)));
+  return false;
+}
+
+// The status, or that of one peer or tunnel.
 ExitCode status_command(const Surroundings& around, const Options& options, std::string_view part,
-                        std::string (*render)(const control::SiteStatus&, bool)) {
+                        std::string (*render)(const control::SiteStatus&, const Look&)) {
   return ask(around, options, {{"command", "status"}}, [&](const json::value& answer) {
-    return show_report(around, options, answer, part, control::site_status_from_json(answer), render);
+    auto status = control::site_status_from_json(answer);
+    json::value shown = answer;
+    if (status && !options.name.empty()) {
+      const bool known = part == "peers" ? choose(around, options.name, "peer", status->peers)
+                                         : choose(around, options.name, "tunnel", status->tunnels);
+      if (!known) return ExitCode::kUsage;
+      shown = control::to_json(*status);
+    }
+    return show_report(around, options, shown, part, status, render);
+  });
+}
+
+ExitCode drops_command(const Surroundings& around, const Options& options) {
+  return ask(around, options, {{"command", "status"}}, [&](const json::value& answer) {
+    const auto status = control::site_status_from_json(answer);
+    if (!status) {
+      return complain(around, ExitCode::kDaemonFailed,
+                      fmt::format("the daemon's answer is of another version: {}", status.error().text));
+    }
+    auto drops = status->drops;
+    if (options.all) {
+      drops = control::drop_reports(
+          [&](DropReason reason) -> std::uint64_t {
+            for (const auto& drop : status->drops) {
+              if (drop.reason == drop_reason_name(reason)) return drop.packets;
+            }
+            return 0;
+          },
+          true);
+    }
+    around.out << (options.json ? json::serialize(control::to_json(drops)) + "\n" : render_drops(drops, around.look()));
+    return ExitCode::kDone;
+  });
+}
+
+ExitCode segments_command(const Surroundings& around, const Options& options) {
+  return ask(
+      around, options, {{"command", "segments"}, {"segment", options.name}},
+      [&](const json::value& answer) {
+        return show_report(around, options, answer, "", control::macs_from_json(answer), render_segments);
+      },
+      options.name.empty() ? ExitCode::kDaemonFailed : ExitCode::kUsage);
+}
+
+// The path is the daemon's to read, so it is made absolute here.
+ExitCode diff_command(const Surroundings& around, const Options& options) {
+  json::object request{{"command", "diff"}};
+  std::error_code ignored;
+  if (!options.file.empty()) request["file"] = std::filesystem::absolute(options.file, ignored).string();
+  return ask(around, options, request, [&](const json::value& answer) {
+    const auto report = control::reload_from_json(answer);
+    const ExitCode code = show_report(around, options, answer, "", report, render_diff);
+    if (code != ExitCode::kDone) return code;
+    for (const auto* lines : {&report->warnings, &report->errors}) {
+      for (const auto& line : *lines) around.err << line << "\n";
+    }
+    return report->done && report->changes.empty() ? ExitCode::kDone : ExitCode::kAnswerIsNo;
+  });
+}
+
+// For completion: a name a line, nothing where nobody answers.
+ExitCode names_command(const Surroundings& around, const Options& options) {
+  std::ostringstream nowhere;
+  const Surroundings quiet{around.in, around.out, nowhere, false, false, around.socket_directory};
+  return ask(quiet, options, {{"command", "figures"}}, [&](const json::value& answer) {
+    const auto status = control::site_status_from_json(answer);
+    if (!status) return ExitCode::kDaemonFailed;
+    const bool all = options.name == "all";
+    for (const auto& peer : status->peers) {
+      if ((all || options.name == "peer") && !peer.name.empty()) around.out << peer.name << "\n";
+    }
+    for (const auto& tunnel : status->tunnels) {
+      if (all || options.name == "tunnel" || (options.name == "segment" && tunnel.segment)) around.out << tunnel.name << "\n";
+    }
+    return ExitCode::kDone;
   });
 }
 
@@ -163,30 +221,39 @@ ExitCode check_command(const Surroundings& around, const Options& options) {
   return ExitCode::kDone;
 }
 
-// One row a command: what --help says and what it does.
+// One row a command: what --help, the man page and completion say, and what it does.
 struct Command {
   const char* name;
   const char* help;
   std::function<ExitCode()> perform;
 };
 
-std::vector<Command> commands(const Surroundings& around, const Options& options) {
-  const auto status = [&](const char* part, std::string (*render)(const control::SiteStatus&, bool)) {
+std::vector<Command> commands(const Surroundings& around, const Options& options, const CLI::App& app) {
+  const auto status = [&](const char* part, std::string (*render)(const control::SiteStatus&, const Look&)) {
     return [&around, &options, part, render] { return status_command(around, options, part, render); };
   };
   return {
       {"status", "Show the site: peers, allowed-IPs, tunnels, MTUs, drops", status("", render_status)},
-      {"peers", "Show every peer with every prefix", status("peers", render_peers)},
-      {"tunnels", "Show the GRE and GRETAP tunnels", status("tunnels", render_tunnels)},
+      {"peers", "Show every peer, or one, with every prefix", status("peers", render_peers)},
+      {"tunnels", "Show the GRE and GRETAP tunnels and segments, or one", status("tunnels", render_tunnels)},
+      {"segments", "Show the MAC table of every L2 segment, or of one", [&] { return segments_command(around, options); }},
       {"routes", "Show the learned routes and what became of each",
        [&] { return routes_command(around, options); }},
       {"mtu", "Show every MTU and where it comes from", status("mtus", render_mtus)},
-      {"drops", "Show the packets that were not delivered, by reason", status("drops", render_drops)},
+      {"drops", "Show the packets that were not delivered, by reason: what each means and what to do",
+       [&] { return drops_command(around, options); }},
       {"metrics", "Print the metrics as Prometheus reads them", [&] { return metrics_command(around, options); }},
+      {"top", "Show rates and round trips, again and again", [&] { return top_command(around, options); }},
+      {"events", "Print what happened, a JSON object a line: handshakes, endpoints, MTUs, routes, alerts",
+       [&] { return events_command(around, options); }},
+      {"ping", "Ask a peer through the tunnel whether it is there, and how far it is",
+       [&] { return ping_command(around, options); }},
       {"explain", "Say where a packet to ADDRESS goes, and why",
        [&] { return explain_command(around, options); }},
       {"audit", "Compare what was learned, the policy and the engine, and put right what differs",
        [&] { return audit_command(around, options); }},
+      {"diff", "Say what a reload would change: the daemon's config file, or FILE, against what runs",
+       [&] { return diff_command(around, options); }},
       {"reload", "Make the daemon read its config file again; a file with an error changes nothing",
        [&] { return reload_command(around, options); }},
       {"check", "Check the config FILE without a daemon", [&] { return check_command(around, options); }},
@@ -194,34 +261,74 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
       {"pubkey", "Print the public key of the private key on standard input",
        [&] { return pubkey_command(around); }},
       {"genpsk", "Print a new preshared key", [&] { return genpsk_command(around); }},
+      {"completion", "Print the completion for a shell: bash, zsh or fish",
+       [&] {
+         around.out << completion(app, options.shell);
+         return ExitCode::kDone;
+       }},
+      {"man", "Print the manual page, for man(1)",
+       [&] {
+         around.out << man_page(app);
+         return ExitCode::kDone;
+       }},
+      {"names", "", [&] { return names_command(around, options); }},
   };
+}
+
+bool asks_nobody(std::string_view command) {
+  constexpr std::string_view kThese[] = {"check", "genkey", "pubkey", "genpsk", "completion", "man"};
+  return std::find(std::begin(kThese), std::end(kThese), command) != std::end(kThese);
 }
 
 void add_options(CLI::App& command, Options& options) {
   const std::string name = command.get_name();
   if (name == "explain") command.add_option("ADDRESS", options.address, "IPv4 or IPv6 address")->required();
   if (name == "check") command.add_option("FILE", options.file, "the site's TOML file")->required();
-  if (name != "check" && name != "genkey" && name != "pubkey" && name != "genpsk") {
-    command.add_option("--socket", options.socket, "the daemon's control socket")->type_name("PATH");
-    command.add_option("--site", options.site, "the site whose daemon is asked")->type_name("NAME");
-    command.add_flag("--json", options.json, "print JSON");
+  if (name == "diff") command.add_option("FILE", options.file, "a TOML file; else the daemon's own");
+  if (name == "peers") command.add_option("PEER", options.name, "this one only");
+  if (name == "tunnels") command.add_option("TUNNEL", options.name, "this one only");
+  if (name == "segments") command.add_option("SEGMENT", options.name, "this one only");
+  if (name == "ping") command.add_option("PEER", options.name, "the peer's name")->required();
+  if (name == "names") command.add_option("KIND", options.name, "peer, tunnel, segment or all")->required();
+  if (name == "completion") {
+    command.add_option("SHELL", options.shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
   }
+  if (name == "drops") command.add_flag("-a,--all", options.all, "show the reasons without a packet too");
+  if (name == "events") command.add_flag("-f,--follow", options.follow, "go on with what happens from now on");
+  if (name == "ping") {
+    command.add_option("-s,--size", options.size, "bytes of the packet inside the tunnel")->type_name("BYTES")->check(CLI::Range(0U, 9216U));
+  }
+  if (name == "ping" || name == "top") {
+    command.add_option("-c,--count", options.count, name == "ping" ? "so many packets; 5" : "so many times; without end")
+        ->type_name("NUMBER")->check(CLI::Range(1U, 1000000U));
+    command.add_option("-i,--interval", options.interval, "seconds from one to the next; 1")
+        ->type_name("SECONDS")->check(CLI::Range(0.0, 3600.0));
+  }
+  if (asks_nobody(name)) return;
+  command.add_option("--socket", options.socket, "the daemon's control socket")->type_name("PATH");
+  command.add_option("--site", options.site, "the site whose daemon is asked")->type_name("NAME");
+  command.add_flag("--json", options.json, "print JSON");
+  if (name == "names") command.group("");
 }
 
 ExitCode reject_rest(const Surroundings& around, const std::vector<std::string>& rest,
                      const CLI::App* command, const std::vector<Command>& known) {
-  constexpr std::string_view kOptions[] = {"--socket", "--site", "--json", "--help"};
   const std::string& word = rest.front();
   if (word.starts_with("-")) {
+    std::vector<std::string> options{"--socket", "--site", "--help"};
+    if (command != nullptr) options = option_names(*command);
+    const std::vector<std::string_view> known_options(options.begin(), options.end());
     return complain(around, ExitCode::kUsage,
-                    fmt::format("unknown option '{}'{}", word, config::did_you_mean(word, kOptions)));
+                    fmt::format("unknown option '{}'{}", word, config::did_you_mean(word, known_options)));
   }
   if (command != nullptr) {
     return complain(around, ExitCode::kUsage,
                     fmt::format("'{}' takes no further argument '{}'", command->get_name(), word));
   }
   std::vector<std::string_view> names;
-  for (const auto& entry : known) names.emplace_back(entry.name);
+  for (const auto& entry : known) {
+    if (*entry.help != 0) names.emplace_back(entry.name);
+  }
   const auto hint = config::did_you_mean(word, names);
   return complain(around, ExitCode::kUsage,
                   fmt::format("unknown command '{}'{}", word,
@@ -232,8 +339,8 @@ ExitCode reject_rest(const Surroundings& around, const std::vector<std::string>&
 
 ExitCode run(int argc, const char* const* argv, const Surroundings& around) {
   Options options;
-  const auto known = commands(around, options);
   CLI::App app("Ask a running greywired, check its config, make its keys.", "greywire");
+  const auto known = commands(around, options, app);
   app.footer(kFooter);
   app.add_option("--socket", options.socket, "the daemon's control socket")->type_name("PATH");
   app.add_option("--site", options.site, "the site whose daemon is asked")->type_name("NAME");

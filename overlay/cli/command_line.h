@@ -6,6 +6,7 @@
 #include <string>
 
 #include "overlay/cli/exit_code.h"
+#include "overlay/cli/text_table.h"
 
 namespace greywire::cli {
 
@@ -17,6 +18,9 @@ struct Surroundings {
   bool colour = false;                  // `out` is a terminal
   bool out_readable_by_others = false;  // `out` is a file that others may read: genkey warns
   std::string socket_directory = "/run/greywire";
+  unsigned columns = 0;  // of the terminal; 0: `out` is none
+
+  Look look() const { return {colour, columns}; }
 };
 
 // Runs one command. Messages for people go to `err`, one line each; the answer goes to `out`.

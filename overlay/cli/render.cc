@@ -23,6 +23,8 @@ std::string peer_name(const PeerReport& peer) {
   return peer.name.empty() ? peer.public_key : peer.name;
 }
 
+}  // namespace
+
 Cell peer_state(const PeerReport& peer) {
   if (peer.held_down) return Cell("held down", Style::kBad);
   if (peer.alive) return *peer.alive ? Cell("alive", Style::kGood) : Cell("dead", Style::kBad);
@@ -31,6 +33,8 @@ Cell peer_state(const PeerReport& peer) {
     return Cell("session", Style::kGood);
   return Cell(peer.handshake_age ? "idle" : "no session", Style::kDim);
 }
+
+namespace {
 
 std::string handshake_text(const PeerReport& peer) {
   return peer.handshake_age ? age_text(*peer.handshake_age) + " ago" : std::string("never");
@@ -50,10 +54,11 @@ std::string mtu_text(const std::optional<Mtu>& mtu) {
   return mtu ? number(mtu->bytes) : std::string();
 }
 
-std::string line(std::string_view label, std::string_view text, bool colour) {
+std::string line(std::string_view label, std::string_view text, const Look& look) {
   return text.empty()
              ? std::string()
-             : fmt::format("  {} {}\n", styled(fmt::format("{:<11}", label), Style::kDim, colour), text);
+             : fmt::format("  {} {}\n", styled(fmt::format("{:<11}", label), Style::kDim, look),
+                           wrapped(text, look.columns, 14));
 }
 
 std::string routing_text(const control::RoutingReport& routing) {
@@ -72,20 +77,20 @@ std::string routing_text(const control::RoutingReport& routing) {
   return out;
 }
 
-std::string header(const SiteStatus& status, bool colour) {
-  std::string out = styled(status.site.empty() ? status.interface : status.site, Style::kHeading, colour);
+std::string header(const SiteStatus& status, const Look& look) {
+  std::string out = styled(status.site.empty() ? status.interface : status.site, Style::kHeading, look);
   out += fmt::format(": {} on UDP port {}, up {}\n", status.interface, status.listen_port,
                      age_text(status.uptime));
-  out += line("public key", status.public_key, colour);
-  out += line("addresses", list_text(status.overlay_addresses, kPrefixesInStatus), colour);
-  out += line("routing", routing_text(status.routing), colour);
+  out += line("public key", status.public_key, look);
+  out += line("addresses", list_text(status.overlay_addresses, kPrefixesInStatus), look);
+  out += line("routing", routing_text(status.routing), look);
   for (const auto& alert : status.alerts) {
-    out += fmt::format("  {} {}\n", styled("alert      ", Style::kBad, colour), alert);
+    out += fmt::format("  {} {}\n", styled("alert      ", Style::kBad, look), wrapped(alert, look.columns, 14));
   }
   return out;
 }
 
-std::string peer_table(const SiteStatus& status, bool colour) {
+std::string peer_table(const SiteStatus& status, const Look& look) {
   TextTable table({{"PEER"},
                    {"STATE"},
                    {"ENDPOINT"},
@@ -100,10 +105,10 @@ std::string peer_table(const SiteStatus& status, bool colour) {
                    peer.round_trip ? round_trip_text(*peer.round_trip) : std::string(),
                    bytes_text(peer.rx_bytes), bytes_text(peer.tx_bytes), mtu_text(peer.inner_mtu)});
   }
-  return table.empty() ? "no peers\n" : table.to_string(colour);
+  return table.empty() ? "no peers\n" : table.to_string(look);
 }
 
-std::string allowed_ips_table(const SiteStatus& status, std::size_t most, bool colour) {
+std::string allowed_ips_table(const SiteStatus& status, std::size_t most, const Look& look) {
   TextTable table({{"ALLOWED-IPS"}, {"FROM"}, {"COUNT", kRight}, {"PREFIXES"}});
   for (const auto& peer : status.peers) {
     const std::pair<const std::vector<Prefix>*, Cell> lists[] = {
@@ -115,10 +120,10 @@ std::string allowed_ips_table(const SiteStatus& status, std::size_t most, bool c
       table.add_row({peer_name(peer), from, number(prefixes->size()), list_text(*prefixes, most)});
     }
   }
-  return table.empty() ? std::string() : table.to_string(colour);
+  return table.empty() ? std::string() : table.to_string(look);
 }
 
-std::string tunnel_table(const SiteStatus& status, bool colour) {
+std::string tunnel_table(const SiteStatus& status, const Look& look) {
   TextTable table({{"TUNNEL"},
                    {"KIND"},
                    {"PEER"},
@@ -140,10 +145,10 @@ std::string tunnel_table(const SiteStatus& status, bool colour) {
                    tunnel.remote.to_string(), number(tunnel.mtu.bytes), mtu_text(tunnel.payload_limit),
                    tunnel.bridge, bytes_text(tunnel.rx_bytes), bytes_text(tunnel.tx_bytes)});
   }
-  return table.empty() ? std::string() : table.to_string(colour);
+  return table.empty() ? std::string() : table.to_string(look);
 }
 
-std::string segment_table(const SiteStatus& status, bool colour) {
+std::string segment_table(const SiteStatus& status, const Look& look) {
   TextTable table({{"SEGMENT"},
                    {"PORT"},
                    {"STATE"},
@@ -163,10 +168,10 @@ std::string segment_table(const SiteStatus& status, bool colour) {
                      number(port.macs), bytes_text(port.rx_bytes), bytes_text(port.tx_bytes)});
     }
   }
-  return table.empty() ? std::string() : "\n" + table.to_string(colour);
+  return table.empty() ? std::string() : "\n" + table.to_string(look);
 }
 
-std::string mtu_table(const SiteStatus& status, bool colour) {
+std::string mtu_table(const SiteStatus& status, const Look& look) {
   TextTable table({{"NAME"},
                    {"KIND"},
                    {"MTU", kRight},
@@ -180,10 +185,10 @@ std::string mtu_table(const SiteStatus& status, bool colour) {
                    mtu.overhead == 0 ? std::string() : number(mtu.overhead), mtu_text(mtu.mss_ipv4),
                    mtu_text(mtu.mss_ipv6), mtu.origin});
   }
-  return table.empty() ? std::string() : table.to_string(colour);
+  return table.empty() ? std::string() : table.to_string(look);
 }
 
-std::string path_table(const SiteStatus& status, bool colour) {
+std::string path_table(const SiteStatus& status, const Look& look) {
   TextTable table({{"PATH TO"},
                    {"STATE"},
                    {"IN USE", kRight},
@@ -197,10 +202,10 @@ std::string path_table(const SiteStatus& status, bool colour) {
                    mtu_text(mtu.probed), mtu_text(mtu.largest),
                    mtu.changed_age ? age_text(*mtu.changed_age) + " ago" : std::string("never"), mtu.reason});
   }
-  return table.empty() ? std::string() : table.to_string(colour);
+  return table.empty() ? std::string() : table.to_string(look);
 }
 
-std::string path_counters(const control::PathReport& paths) {
+std::string path_counters(const control::PathReport& paths, const Look& look) {
   const std::pair<std::uint64_t, std::string_view> counts[] = {
       {paths.probes, "probes"},
       {paths.black_holes, "black holes found"},
@@ -214,13 +219,13 @@ std::string path_counters(const control::PathReport& paths) {
   for (const auto& [count, what] : counts) {
     if (count != 0) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, what);
   }
-  return out.empty() ? out : out + "\n";
+  return out.empty() ? out : wrapped(out, look.columns, 2) + "\n";
 }
 
-std::string drop_table(const SiteStatus& status, bool colour) {
+std::string drop_table(const SiteStatus& status, const Look& look) {
   TextTable table({{"DROPPED", kRight}, {"REASON"}, {"MEANING"}});
   for (const auto& drop : status.drops) table.add_row({number(drop.packets), drop.reason, drop.meaning});
-  return table.empty() ? std::string() : table.to_string(colour);
+  return table.empty() ? std::string() : table.to_string(look);
 }
 
 std::string or_none(std::string table, std::string_view none) {
@@ -229,61 +234,80 @@ std::string or_none(std::string table, std::string_view none) {
 
 }  // namespace
 
-std::string render_status(const SiteStatus& status, bool colour) {
-  std::string out = header(status, colour);
+std::string render_status(const SiteStatus& status, const Look& look) {
+  std::string out = header(status, look);
   const std::string parts[] = {
-      peer_table(status, colour), allowed_ips_table(status, kPrefixesInStatus, colour),
-      tunnel_table(status, colour), mtu_table(status, colour), drop_table(status, colour)};
+      peer_table(status, look), allowed_ips_table(status, kPrefixesInStatus, look),
+      tunnel_table(status, look), mtu_table(status, look), drop_table(status, look)};
   for (const auto& part : parts) {
     if (!part.empty()) out += "\n" + part;
   }
   return out;
 }
 
-std::string render_peers(const SiteStatus& status, bool colour) {
+std::string render_peers(const SiteStatus& status, const Look& look) {
   std::string out;
   for (const auto& peer : status.peers) {
     const Cell state = peer_state(peer);
     out +=
-        fmt::format("{}{}: {}\n", out.empty() ? "" : "\n", styled(peer_name(peer), Style::kHeading, colour),
-                    styled(state.text, state.style, colour));
-    out += line("public key", peer.public_key, colour);
-    out += line("preshared", peer.preshared_key ? "yes" : "", colour);
-    out += line("endpoint", peer.endpoint ? peer.endpoint->to_string() : std::string("none yet"), colour);
-    out += line("handshake", handshake_text(peer), colour);
+        fmt::format("{}{}: {}\n", out.empty() ? "" : "\n", styled(peer_name(peer), Style::kHeading, look),
+                    styled(state.text, state.style, look));
+    out += line("public key", peer.public_key, look);
+    out += line("preshared", peer.preshared_key ? "yes" : "", look);
+    out += line("endpoint", peer.endpoint ? peer.endpoint->to_string() : std::string("none yet"), look);
+    out += line("handshake", handshake_text(peer), look);
     out += line("traffic",
                 fmt::format("{} received, {} sent", bytes_text(peer.rx_bytes), bytes_text(peer.tx_bytes)),
-                colour);
+                look);
     if (peer.persistent_keepalive.count() != 0) {
-      out += line("keepalive", fmt::format("every {}", age_text(peer.persistent_keepalive)), colour);
+      out += line("keepalive", fmt::format("every {}", age_text(peer.persistent_keepalive)), look);
     }
-    if (peer.round_trip) out += line("round trip", round_trip_text(*peer.round_trip), colour);
-    out += line("inner MTU", mtu_text(peer.inner_mtu), colour);
-    out += line("addresses", list_text(peer.overlay_addresses, ~std::size_t{0}), colour);
-    out += line("static", list_text(peer.static_allowed_ips, ~std::size_t{0}), colour);
-    out += line("learned", list_text(peer.learned_allowed_ips, ~std::size_t{0}), colour);
-    out += line("refused", list_text(peer.refused, ~std::size_t{0}), colour);
+    if (peer.round_trip) out += line("round trip", round_trip_text(*peer.round_trip), look);
+    out += line("inner MTU", mtu_text(peer.inner_mtu), look);
+    out += line("addresses", list_text(peer.overlay_addresses, ~std::size_t{0}), look);
+    out += line("static", list_text(peer.static_allowed_ips, ~std::size_t{0}), look);
+    out += line("learned", list_text(peer.learned_allowed_ips, ~std::size_t{0}), look);
+    out += line("refused", list_text(peer.refused, ~std::size_t{0}), look);
   }
   return or_none(out, "no peers");
 }
 
-std::string render_tunnels(const SiteStatus& status, bool colour) {
-  return or_none(tunnel_table(status, colour), "no tunnels") + segment_table(status, colour);
+std::string render_tunnels(const SiteStatus& status, const Look& look) {
+  return or_none(tunnel_table(status, look), "no tunnels") + segment_table(status, look);
 }
 
-std::string render_mtus(const SiteStatus& status, bool colour) {
-  std::string out = or_none(mtu_table(status, colour), "no MTUs known");
-  for (const std::string& part : {path_table(status, colour), path_counters(status.paths)}) {
+std::string render_mtus(const SiteStatus& status, const Look& look) {
+  std::string out = or_none(mtu_table(status, look), "no MTUs known");
+  for (const std::string& part : {path_table(status, look), path_counters(status.paths, look)}) {
     if (!part.empty()) out += "\n" + part;
   }
   return out;
 }
 
-std::string render_drops(const SiteStatus& status, bool colour) {
-  return or_none(drop_table(status, colour), "nothing was dropped");
+std::string render_drops(const std::vector<control::DropReport>& drops, const Look& look) {
+  TextTable table({{"REASON"}, {"PACKETS", kRight}, {"MEANING"}, {"WHAT TO DO"}});
+  for (const auto& drop : drops) table.add_row({drop.reason, number(drop.packets), drop.meaning, drop.advice});
+  return or_none(table.empty() ? std::string() : table.to_string(look), "nothing was dropped");
 }
 
-std::string render_routes(const control::RoutesReport& routes, bool colour) {
+std::string render_segments(const std::vector<control::MacReport>& macs, const Look& look) {
+  TextTable table({{"SEGMENT"}, {"MAC"}, {"VLAN", kRight}, {"PORT"}, {"HEARD"}});
+  for (const auto& mac : macs) {
+    table.add_row({mac.segment, mac.mac, mac.vlan == 0 ? std::string() : number(mac.vlan), mac.port,
+                   mac.age ? age_text(*mac.age) + " ago" : std::string("fixed")});
+  }
+  return or_none(table.empty() ? std::string() : table.to_string(look), "no MACs known");
+}
+
+std::string render_diff(const control::ReloadReport& difference, const Look&) {
+  if (!difference.done) return {};
+  if (difference.changes.empty()) return "the file says what runs\n";
+  std::string out;
+  for (const auto& line : difference.changes) out += line + "\n";
+  return out;
+}
+
+std::string render_routes(const control::RoutesReport& routes, const Look& look) {
   TextTable table({{"PREFIX"}, {"PEER"}, {"STATE"}, {"NEXT HOPS"}, {"REASON"}});
   for (const auto& route : routes.routes) {
     const Style style = route.state == "accepted"  ? Style::kGood
@@ -292,26 +316,26 @@ std::string render_routes(const control::RoutesReport& routes, bool colour) {
     table.add_row({route.prefix.to_string(), route.peer, Cell(route.state, style),
                    fmt::format("{}", fmt::join(route.next_hops, ", ")), route.reason});
   }
-  return table.empty() ? "no routes learned\n" : table.to_string(colour);
+  return table.empty() ? "no routes learned\n" : table.to_string(look);
 }
 
-std::string render_reload(const control::ReloadReport& reload, bool colour) {
-  if (!reload.done) return styled("nothing was changed", Style::kBad, colour) + "\n";
+std::string render_reload(const control::ReloadReport& reload, const Look& look) {
+  if (!reload.done) return styled("nothing was changed", Style::kBad, look) + "\n";
   if (reload.changes.empty()) return "the file says what runs already\n";
   std::string out;
   for (const auto& line : reload.changes) out += line + "\n";
   return out;
 }
 
-std::string render_audit(const control::AuditReport& audit, bool colour) {
+std::string render_audit(const control::AuditReport& audit, const Look& look) {
   std::string out = fmt::format("{} learned prefixes: ", audit.routes);
-  out += audit.repaired == 0 ? styled("all as they should be", Style::kGood, colour)
-                             : styled(fmt::format("{} were not as they should be, and are now", audit.repaired), Style::kBad, colour);
+  out += audit.repaired == 0 ? styled("all as they should be", Style::kGood, look)
+                             : styled(fmt::format("{} were not as they should be, and are now", audit.repaired), Style::kBad, look);
   out += audit.source_asked ? "; the source was asked for all of them again\n" : "\n";
   return out;
 }
 
-std::string render_explain(const control::ExplainReport& explanation, bool colour) {
+std::string render_explain(const control::ExplainReport& explanation, const Look& look) {
   const std::string verdict =
       explanation.delivered
           ? fmt::format("goes to {}",
@@ -319,12 +343,12 @@ std::string render_explain(const control::ExplainReport& explanation, bool colou
           : fmt::format("is dropped{}",
                         explanation.drop_reason.empty() ? "" : ": " + explanation.drop_reason);
   std::string out = fmt::format("{} {}", explanation.address.to_string(),
-                                styled(verdict, explanation.delivered ? Style::kGood : Style::kBad, colour));
+                                styled(verdict, explanation.delivered ? Style::kGood : Style::kBad, look));
   if (explanation.match) out += fmt::format(", by {}", explanation.match->to_string());
   if (!explanation.origin.empty()) out += fmt::format(" ({})", explanation.origin);
   out += "\n";
   for (std::size_t i = 0; i < explanation.steps.size(); ++i) {
-    out += fmt::format("  {}. {}\n", i + 1, explanation.steps[i]);
+    out += fmt::format("  {}. {}\n", i + 1, wrapped(explanation.steps[i], look.columns, 5));
   }
   return out;
 }

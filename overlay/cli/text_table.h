@@ -12,7 +12,20 @@ namespace greywire::cli {
 
 enum class Style : std::uint8_t { kPlain, kHeading, kGood, kBad, kDim };
 
-std::string styled(std::string_view text, Style style, bool colour);
+// How the reader sees it.
+struct Look {
+  bool colour = false;
+  unsigned columns = 0;  // of the terminal; 0: as many as it takes
+
+  Look(bool colours) : colour(colours) {}  // NOLINT
+  Look(bool colours, unsigned width) : colour(colours), columns(width) {}
+};
+
+std::string styled(std::string_view text, Style style, const Look& look);
+
+// The text in lines of at most `columns`, broken at spaces; every line but the first begins with `indent` spaces. A word
+// that is longer stands alone. 0: one line.
+std::string wrapped(std::string_view text, unsigned columns, unsigned indent);
 
 struct Cell {
   std::string text;  // printable ASCII: its size is its width
@@ -34,9 +47,13 @@ class TextTable {
 
   void add_row(std::vector<Cell> cells);  // as many as columns; an empty one is shown as "-"
   bool empty() const { return rows_.empty(); }
-  std::string to_string(bool colour) const;  // with its headings; no spaces at the line ends
+  // With its headings; no spaces at the line ends. Where it is wider than the terminal, each row becomes a paragraph: its
+  // first cell, and a line a cell below it.
+  std::string to_string(const Look& look) const;
 
  private:
+  std::string paragraphs(const Look& look) const;
+
   std::vector<Column> columns_;
   std::vector<std::vector<Cell>> rows_;
 };

@@ -46,6 +46,85 @@ constexpr Rule<Routing> kRouting[] = {
     {"audit"},
 };
 
+// By what a change of a peer or tunnel is told. The name is what they are known by, and another key is another peer.
+template <class T>
+struct Part {
+  std::string_view key;
+  bool (*differs)(const T&, const T&);
+};
+template <auto Member, class T>
+bool other(const T& a, const T& b) {
+  return !(a.*Member == b.*Member);
+}
+template <auto Member>
+bool other_segment(const Tunnel& a, const Tunnel& b) {
+  return !(a.segment.*Member == b.segment.*Member);
+}
+
+constexpr Part<Peer> kPeerParts[] = {
+    {"preshared_key_file", other<&Peer::preshared_key, Peer>},
+    {"endpoint", other<&Peer::endpoints, Peer>},
+    {"overlay_address", other<&Peer::overlay_addresses, Peer>},
+    {"allowed_ips", other<&Peer::allowed_ips, Peer>},
+    {"accept", other<&Peer::accept, Peer>},
+    {"max_prefixes", other<&Peer::max_prefixes, Peer>},
+    {"keepalive", other<&Peer::keepalive, Peer>},
+    {"liveness", other<&Peer::liveness, Peer>},
+    {"hold_up", other<&Peer::hold_up, Peer>},
+    {"flap_damping", other<&Peer::flap_damping, Peer>},
+    {"mtu", other<&Peer::mtu, Peer>},
+    {"pmtu", other<&Peer::pmtu, Peer>},
+    {"enabled", other<&Peer::enabled, Peer>},
+    {"source_check", other<&Peer::source_check, Peer>},
+    {"dscp", other<&Peer::dscp, Peer>},
+};
+constexpr Part<Tunnel> kTunnelParts[] = {
+    {"kind", other<&Tunnel::kind, Tunnel>},
+    {"peer", other<&Tunnel::peer, Tunnel>},
+    {"key", other<&Tunnel::key, Tunnel>},
+    {"address", other<&Tunnel::addresses, Tunnel>},
+    {"bridge", other<&Tunnel::bridge, Tunnel>},
+    {"bridge_create", other<&Tunnel::bridge_create, Tunnel>},
+    {"stp", other<&Tunnel::stp, Tunnel>},
+    {"isolated", other<&Tunnel::isolated, Tunnel>},
+    {"pvid", other<&Tunnel::pvid, Tunnel>},
+    {"vlan_untagged", other<&Tunnel::vlan_untagged, Tunnel>},
+    {"vlan_tagged", other<&Tunnel::vlan_tagged, Tunnel>},
+    {"delivery", other<&Tunnel::delivery, Tunnel>},
+    {"local", other<&Tunnel::local, Tunnel>},
+    {"remote", other<&Tunnel::remote, Tunnel>},
+    {"mtu", other<&Tunnel::mtu, Tunnel>},
+    {"mss_clamp", other<&Tunnel::mss_clamp, Tunnel>},
+    {"too_big", other<&Tunnel::tell_too_big, Tunnel>},
+    {"ttl", other<&Tunnel::ttl, Tunnel>},
+    {"tos", [](const Tunnel& a, const Tunnel& b) { return a.tos != b.tos || a.tos_policy != b.tos_policy; }},
+    {"df", other<&Tunnel::df, Tunnel>},
+    {"sequence", other<&Tunnel::sequence, Tunnel>},
+    {"checksum", other<&Tunnel::checksum, Tunnel>},
+    {"encap_limit", other<&Tunnel::encap_limit, Tunnel>},
+    {"peers", other_segment<&Segment::peers>},
+    {"hub", [](const Tunnel& a, const Tunnel& b) { return a.segment.hub != b.segment.hub || a.segment.spokes != b.segment.spokes; }},
+    {"bpdu", other_segment<&Segment::forward_bpdus>},
+    {"broadcast_limit", other_segment<&Segment::broadcast_limit>},
+    {"multicast_limit", other_segment<&Segment::multicast_limit>},
+    {"unknown_limit", other_segment<&Segment::unknown_limit>},
+    {"mac_limit", other_segment<&Segment::mac_limit>},
+    {"mac_limit_peer", other_segment<&Segment::mac_limit_peer>},
+    {"mac_age", other_segment<&Segment::mac_age>},
+    {"macs", other_segment<&Segment::macs>},
+    {"loop_probe", other_segment<&Segment::loop_probe>},
+    {"loop_block", other_segment<&Segment::loop_block>},
+};
+
+template <class T>
+std::string parts_that_differ(const T& before, const T& after, std::span<const Part<T>> parts) {
+  std::string out;
+  for (const auto& part : parts) {
+    if (part.differs(before, after)) out += fmt::format("{}{}", out.empty() ? "" : ", ", part.key);
+  }
+  return out;
+}
+
 template <class Section>
 void compare(const Section& before, const Section& after, std::string_view header, std::span<const Rule<Section>> rules,
              ConfigDiff& out) {
@@ -85,6 +164,7 @@ void compare_peers(const Config& before, const Config& after, ConfigDiff& out) {
       out.removed_peers.push_back(old.name);
     } else if (!(*now == old)) {
       out.changed_peers.push_back(old.name);
+      out.changed_keys["peer " + old.name] = parts_that_differ<Peer>(old, *now, kPeerParts);
     }
   }
   for (const auto& peer : after.peers) {
@@ -117,6 +197,7 @@ void compare_tunnels(const Config& before, const Config& after, ConfigDiff& out)
       out.removed_tunnels.push_back(old->name);
     } else if (!(*now == *old)) {
       out.changed_tunnels.push_back(old->name);
+      out.changed_keys["tunnel " + old->name] = parts_that_differ<Tunnel>(*old, *now, kTunnelParts);
     } else if (moved || is_of(*now, touched)) {
       out.affected_tunnels.push_back(old->name);
     }
@@ -138,7 +219,11 @@ bool ConfigDiff::empty() const {
 std::vector<std::string> ConfigDiff::lines() const {
   std::vector<std::string> out;
   const auto tell = [&](const char* what, const std::vector<std::string>& names, const char* became) {
-    for (const auto& name : names) out.push_back(fmt::format("{} {} {}", what, name, became));
+    for (const auto& name : names) {
+      const auto keys = changed_keys.find(fmt::format("{} {}", what, name));
+      const bool told = keys != changed_keys.end() && !keys->second.empty();
+      out.push_back(fmt::format("{} {} {}{}{}", what, name, became, told ? ": " : "", told ? keys->second : ""));
+    }
   };
   if (site) out.emplace_back("settings of the site changed");
   tell("tunnel", removed_tunnels, "removed");
@@ -162,6 +247,12 @@ ConfigDiff diff(const Config& before, const Config& after) {
   compare_peers(before, after, out);
   compare_tunnels(before, after, out);
   return out;
+}
+
+bool has_name_in_diff(std::string_view section, std::string_view key) {
+  const auto is_it = [&](const auto& part) { return part.key == key; };
+  if (section == "peer") return std::any_of(std::begin(kPeerParts), std::end(kPeerParts), is_it);
+  return section == "tunnel" && std::any_of(std::begin(kTunnelParts), std::end(kTunnelParts), is_it);
 }
 
 std::optional<Reload> reload_of(std::string_view section, std::string_view key) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,10 +25,11 @@ struct ConfigDiff {
   std::vector<std::string> changed_tunnels;   // the device stays
   std::vector<std::string> affected_tunnels;  // written as before, but their peer or this site's addresses changed
   bool site = false;                          // something of [site], [underlay] or [routing]
+  std::map<std::string, std::string> changed_keys;  // of a changed peer or tunnel, "peer fra": "endpoint, accept"
   std::vector<NeedsRestart> needs_restart;    // in the order of the sections
 
   bool empty() const;
-  std::vector<std::string> lines() const;  // "peer fra added", for people; without affected_tunnels
+  std::vector<std::string> lines() const;  // "peer fra changed: endpoint", for people; without affected_tunnels
 };
 
 ConfigDiff diff(const Config& before, const Config& after);
@@ -36,5 +38,7 @@ enum class Reload : std::uint8_t { kAtRunTime, kRestart };
 // What becomes of a changed key of "site", "underlay" or "routing"; keys of peers and tunnels all change at run time.
 // Nothing: a key that nobody has decided about.
 std::optional<Reload> reload_of(std::string_view section, std::string_view key);
+// Whether a change of this key of "peer" or "tunnel" is told by its name.
+bool has_name_in_diff(std::string_view section, std::string_view key);
 
 }  // namespace greywire::config

@@ -211,15 +211,19 @@ constexpr std::array kMetrics{
   Metric{"greywire_segment_not_learned_frames_total", kCounter, "segment", "Frames whose source went beyond mac_limit or mac_limit_peer.",
    of_segment<&SegmentReport::not_learned>},
 
-  Metric{"greywire_routing_source_up", kGauge, "", "1 while zebra's routes are known in full. Else 0.",
+  Metric{"greywire_routing_source_up", kGauge, "", "1 while the routes of zebra, or the kernel, are known in full. Else 0.",
    [](const SiteStatus& s, Samples& out) { if (!s.routing.source.empty()) out.add({}, s.routing.state == "synced" ? 1 : 0); }},
   Metric{"greywire_routes", kGauge, "state",
-   "Learned prefixes: accepted, refused, ignored, unresolved (no peer has the next hop); held are those of the others that were kept when zebra went away.",
+   "Learned prefixes: accepted, refused, ignored, unresolved (no peer has the next hop); held are those of the others that were kept when their source went away.",
    routes_by_state},
   Metric{"greywire_routes_not_taken_total", kCounter, "", "Announcements beyond what the table holds.", of_routing<&RoutingReport::not_taken>},
   Metric{"greywire_routing_audits_total", kCounter, "", "Comparisons of the learned routes with what the engine has.", of_routing<&RoutingReport::audits>},
   Metric{"greywire_routing_repaired_total", kCounter, "", "Entries of the engine that had drifted from the learned routes, and were repaired.",
    of_routing<&RoutingReport::repaired>},
+
+  Metric{"greywire_routing_dumps_total", kCounter, "", "Whole tables read from the source.", of_routing<&RoutingReport::dumps>},
+  Metric{"greywire_routing_overruns_total", kCounter, "", "Times that the kernel lost changes for us, so that all was read again.",
+   of_routing<&RoutingReport::overruns>},
 
   Metric{"greywire_dropped_packets_total", kCounter, "reason", "Packets that were not delivered; `greywire drops` says what each reason means and what to do.",
    drops},

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -152,6 +153,7 @@ struct PathReport {
 struct DropReport {
   std::string reason;   // drop_reason_name
   std::string meaning;  // drop_reason_meaning
+  std::string advice;   // drop_advice
   std::uint64_t packets = 0;
 
   friend bool operator==(const DropReport&, const DropReport&) = default;
@@ -219,6 +221,17 @@ struct AuditReport {
   friend bool operator==(const AuditReport&, const AuditReport&) = default;
 };
 
+// One address of an L2 segment, for `greywire segments`.
+struct MacReport {
+  std::string segment;
+  std::string mac;
+  std::uint16_t vlan = 0;  // 0: without a tag
+  std::string port;        // a peer's name, or "local"
+  std::optional<std::chrono::seconds> age;  // since it was heard; absent: fixed by the config
+
+  friend bool operator==(const MacReport&, const MacReport&) = default;
+};
+
 // What became of `greywire reload`.
 struct ReloadReport {
   bool done = false;                 // false: nothing was changed, `errors` say why
@@ -229,7 +242,7 @@ struct ReloadReport {
   friend bool operator==(const ReloadReport&, const ReloadReport&) = default;
 };
 
-// The reasons with a count, from any number of counter sets (one a worker) added up, largest first.
-std::vector<DropReport> drop_reports(const std::vector<const DropCounters*>& counters);
+// The reasons with a count, the most frequent first; `all`: those without one too.
+std::vector<DropReport> drop_reports(const std::function<std::uint64_t(DropReason)>& count, bool all = false);
 
 }  // namespace greywire::control

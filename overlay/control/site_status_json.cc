@@ -141,6 +141,7 @@ template <class V, Is<DropReport> S>
 void describe(V& v, S& s) {
   v("reason", s.reason);
   v("meaning", s.meaning);
+  v("advice", s.advice);
   v("packets", s.packets);
 }
 
@@ -196,6 +197,15 @@ void describe(V& v, S& s) {
   v("mtu", s.mtu);
   v("sources", s.sources);
   v("steps", s.steps);
+}
+
+template <class V, Is<MacReport> S>
+void describe(V& v, S& s) {
+  v("segment", s.segment);
+  v("mac", s.mac);
+  v("vlan", s.vlan);
+  v("port", s.port);
+  v("age_seconds", s.age);
 }
 
 template <class V, Is<ReloadReport> S>
@@ -372,6 +382,12 @@ boost::json::value to_json(const ExplainReport& explanation) {
 boost::json::value to_json(const ReloadReport& reload) {
   return Writer::encode(reload);
 }
+boost::json::value to_json(const std::vector<MacReport>& macs) {
+  return Writer::encode(macs);
+}
+boost::json::value to_json(const std::vector<DropReport>& drops) {
+  return Writer::encode(drops);
+}
 
 Result<SiteStatus> site_status_from_json(const boost::json::value& json) {
   return read<SiteStatus>(json);
@@ -387,6 +403,9 @@ Result<ExplainReport> explain_from_json(const boost::json::value& json) {
 }
 Result<ReloadReport> reload_from_json(const boost::json::value& json) {
   return read<ReloadReport>(json);
+}
+Result<std::vector<MacReport>> macs_from_json(const boost::json::value& json) {
+  return read<std::vector<MacReport>>(json);
 }
 
 }  // namespace greywire::control

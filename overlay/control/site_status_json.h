@@ -18,11 +18,14 @@ boost::json::value to_json(const RoutesReport& routes);
 boost::json::value to_json(const AuditReport& audit);
 boost::json::value to_json(const ExplainReport& explanation);
 boost::json::value to_json(const ReloadReport& reload);
+boost::json::value to_json(const std::vector<MacReport>& macs);
+boost::json::value to_json(const std::vector<DropReport>& drops);
 
 Result<SiteStatus> site_status_from_json(const boost::json::value& json);
 Result<RoutesReport> routes_from_json(const boost::json::value& json);
 Result<AuditReport> audit_from_json(const boost::json::value& json);
 Result<ExplainReport> explain_from_json(const boost::json::value& json);
 Result<ReloadReport> reload_from_json(const boost::json::value& json);
+Result<std::vector<MacReport>> macs_from_json(const boost::json::value& json);
 
 }  // namespace greywire::control

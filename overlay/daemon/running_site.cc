@@ -72,6 +72,11 @@ Result<void> RunningSite::start() {
   events.path = [this](PeerId id) {
     boost::asio::post(io_, [this, id] { path_changed(id); });
   };
+  events.pong = [this](std::uint32_t id, Duration round_trip) {
+    boost::asio::post(io_, [this, id, round_trip] {
+      if (const auto it = pings_.find(id); it != pings_.end()) it->second = round_trip;
+    });
+  };
   events.no_icmp = [this](const std::string& why) {
     boost::asio::post(io_, [why] { spdlog::warn("{}; path MTUs are found by probes alone", why); });
   };
@@ -169,6 +174,7 @@ Result<void> RunningSite::open_control() {
   control_.add_command("audit", [this](const object&) -> Result<value> { return control::to_json(audit()); });
   control_.add_command("reload", [this](const object&) -> Result<value> { return control::to_json(reload()); });
   control_.add_command("metrics", [this](const object&) -> Result<value> { return value(boost::json::string(metrics_text())); });
+  add_live_commands();
   control_.add_command("handover", [this](const object& request) -> Result<value> {
     const auto* to = request.if_contains("to");
     if (to == nullptr || !to->is_string()) return Error{"handover needs \"to\", the path of a socket"};
@@ -192,6 +198,7 @@ void RunningSite::refresh() {
   if (changed) rederive();
   tell_segment_events();
   if (!metrics_) open_metrics();
+  observe_peers();
   refresh_timer_.expires_after(kRefresh);
   refresh_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) refresh();
@@ -214,6 +221,7 @@ void RunningSite::peer_heard(PeerId id, bool alive) {
   const bool changed = peer->reachability.heard(alive, engine::boot_now());
   if (!was_damped && peer->reachability.damped()) {
     alert(fmt::format("peer {} keeps going and coming: not used until it has been quiet (flap_damping)", peer->config->name));
+    event("peer", {{"peer", peer->config->name}, {"state", "held"}});
   }
   if (changed) {
     usable_changed(*peer);
@@ -223,6 +231,7 @@ void RunningSite::peer_heard(PeerId id, bool alive) {
 }
 
 void RunningSite::usable_changed(const PeerRecord& peer) {
+  event("peer", {{"peer", peer.config->name}, {"state", peer.reachability.usable() ? "up" : "down"}});
   spdlog::info("peer {} is {}", peer.config->name,
                peer.reachability.usable() ? "reachable" : "not reachable: no answer to the probes");
 }
@@ -285,11 +294,15 @@ const config::DerivedPeer* RunningSite::derived_of(const std::string& peer) cons
   return nullptr;
 }
 
-void RunningSite::notice(std::string_view line) { spdlog::info("{}", line); }
+void RunningSite::notice(std::string_view line) {
+  spdlog::info("{}", line);
+  event("notice", {{"text", line}});
+}
 
 void RunningSite::alert(std::string_view line) {
   spdlog::warn("{}", line);
   ++alerts_total_;
+  event("alert", {{"text", line}});
   alerts_.emplace_back(line);
   if (alerts_.size() > kMaxAlerts) alerts_.pop_front();
 }

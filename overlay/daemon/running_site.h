@@ -18,6 +18,7 @@
 #include "overlay/config/config_diff.h"
 #include "overlay/config/derive.h"
 #include "overlay/control/control_api.h"
+#include "overlay/control/event_log.h"
 #include "overlay/control/http_server.h"
 #include "overlay/control/local_server.h"
 #include "overlay/control/site_status.h"
@@ -147,6 +148,16 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::string why_not_ready();  // empty: it is
   void feed_watchdog();
 
+  // What is told while somebody looks (running_site_live.cc)
+  void add_live_commands();
+  void event(std::string_view kind, boost::json::object detail);
+  void observe_peers();
+  void keep_observing();
+  void route_events(std::span<const routing::LearnedChange> changes);
+  Result<boost::json::value> ping(const boost::json::object& request);
+  Result<boost::json::value> segments(const std::string& only);
+  control::ReloadReport difference(const std::string& file) const;
+
   // Answers of the control socket.
   enum class Detail : std::uint8_t { kEverything, kFigures };  // kFigures: without accepted prefixes, which may be 10^6
   control::SiteStatus status(Detail detail = Detail::kEverything);
@@ -188,6 +199,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   boost::asio::steady_timer audit_timer_{io_};
   boost::asio::steady_timer mtu_timer_{io_};  // a device's MTU may rise then
   boost::asio::steady_timer watchdog_timer_{io_};
+  boost::asio::steady_timer observe_timer_{io_};
   bool reconcile_pending_ = false;
   bool paths_pending_ = false;
   std::map<std::string, mtu::MtuDamping> damping_;  // by device
@@ -212,6 +224,16 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::map<std::string, TunnelRecord> tunnels_;  // by name
   std::deque<std::string> alerts_;
   std::uint64_t alerts_total_ = 0;
+  struct Observed {
+    std::uint64_t handshakes = 0;
+    std::optional<Endpoint> endpoint;
+  };
+  control::EventLog events_;
+  TimePoint events_asked_at_{};
+  std::map<PeerId, Observed> observed_;
+  std::map<NextHopGroupId, std::vector<PeerId>> groups_;  // shared ones, for events
+  std::uint32_t last_ping_ = 0;
+  std::map<std::uint32_t, std::optional<Duration>> pings_;  // the last ones, and their answers
 
   // The engine goes before what its events refer to, the sockets before the engine.
   std::unique_ptr<engine::Engine> engine_;

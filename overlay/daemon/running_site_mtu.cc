@@ -57,9 +57,15 @@ void RunningSite::follow_paths() {
     PeerRecord* record = record_of(path.peer);
     if (record == nullptr || !path.search || record->inner == path.inner) continue;
     const bool first = !record->inner;
+    const std::uint32_t before = first ? 0 : record->inner->bytes;
     record->inner = path.inner;
     changed = true;
     if (first && path.search->reason == pmtu::PathReason::kAssumed) continue;
+    event("path_mtu", {{"peer", record->config->name},
+                       {"path", path.search->plpmtu.bytes},
+                       {"from", first ? boost::json::value(nullptr) : boost::json::value(before)},
+                       {"to", path.inner.bytes},
+                       {"why", pmtu::path_reason_text(path.search->reason)}});
     spdlog::info("path to {}: {} bytes, {} inside the tunnel ({})", record->config->name, path.search->plpmtu.bytes,
                  path.inner.bytes, pmtu::path_reason_text(path.search->reason));
   }

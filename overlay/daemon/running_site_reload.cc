@@ -37,6 +37,11 @@ control::ReloadReport RunningSite::reload() {
   }
   for (const std::string& line : report.errors) spdlog::error("reload: {}", line);
   for (const std::string& line : report.changes) spdlog::info("reload: {}", line);
+  boost::json::object told{{"done", report.done}};
+  for (const auto& [name, lines] : {std::pair{"changes", &report.changes}, {"errors", &report.errors}}) {
+    told[name] = boost::json::array(lines->begin(), lines->end());
+  }
+  event("reload", std::move(told));
   tell("READY=1");
   if (!report.done) spdlog::error("reload: nothing was changed");
   if (report.done && report.changes.empty()) spdlog::info("reload: {} says what runs already", options_.config_file);

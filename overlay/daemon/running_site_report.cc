@@ -44,13 +44,7 @@ control::SiteStatus RunningSite::status(Detail detail) {
   out.routing = routing_report();
   report_prefixes(out);
   report_paths(out);
-  for (std::size_t i = 0; i < kDropReasonCount; ++i) {
-    const auto reason = static_cast<DropReason>(i);
-    if (const auto packets = engine_->dropped(reason); packets != 0) {
-      out.drops.push_back({std::string(drop_reason_name(reason)), std::string(drop_reason_meaning(reason)), packets});
-    }
-  }
-  std::sort(out.drops.begin(), out.drops.end(), [](const auto& a, const auto& b) { return a.packets > b.packets; });
+  out.drops = control::drop_reports([this](DropReason reason) { return engine_->dropped(reason); });
   out.alerts.assign(alerts_.begin(), alerts_.end());
   out.alerts_total = alerts_total_;
   return out;

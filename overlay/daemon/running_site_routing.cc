@@ -94,13 +94,20 @@ void RunningSite::apply(std::span<const routing::LearnedChange> changes) {
     routes.push_back(route);
   }
   engine_->learn(std::move(routes));
+  route_events(changes);
 }
 
 void RunningSite::define_group(NextHopGroupId group, std::span<const WeightedPeer> members) {
   engine_->define_group(group, {members.begin(), members.end()});
+  auto& peers = groups_[group];
+  peers.clear();
+  for (const auto& member : members) peers.push_back(member.peer);
 }
 
-void RunningSite::drop_group(NextHopGroupId group) { engine_->drop_group(group); }
+void RunningSite::drop_group(NextHopGroupId group) {
+  engine_->drop_group(group);
+  groups_.erase(group);
+}
 
 void RunningSite::for_each_learned(const std::function<void(const routing::LearnedChange&)>& visit) {
   using Action = routing::LearnedChange::Action;

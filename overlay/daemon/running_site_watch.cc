@@ -58,7 +58,7 @@ std::string RunningSite::why_not_ready() {
   if (config_->routing) {
     const auto source = adapter_->status().source;
     synced_ |= source == routing::SourceState::kSynced;
-    if (!synced_) return fmt::format("routes are not known yet: zebra {}", routing::source_state_name(source));
+    if (!synced_) return fmt::format("routes are not known yet: {} {}", routing_report().source, routing::source_state_name(source));
   }
   const bool any = std::any_of(peers_.begin(), peers_.end(), [](const auto& peer) { return peer.second.reachability.usable(); });
   return any || peers_.empty() ? std::string() : "no peer answers";

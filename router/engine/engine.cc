@@ -95,6 +95,12 @@ LinkId Engine::add_segment(TunDevice device, SegmentOptions segment) {
 void Engine::replace_segment(LinkId link, SegmentOptions segment) {
   protocol_->call([&](Protocol& p) { p.replace_segment(link, segment); });
 }
+Result<void> Engine::ping(PeerId peer, std::uint32_t id, std::size_t size) {
+  return protocol_->call([&](Protocol& p) { return p.ping(peer, id, size); });
+}
+std::vector<gre::MacTable::Entry> Engine::segment_macs(LinkId link) {
+  return protocol_->call([&](Protocol& p) { return p.segment_macs(link); });
+}
 std::optional<gre::SegmentStatus> Engine::segment_status(LinkId link) {
   return protocol_->call([&](Protocol& p) { return p.segment_status(link); });
 }

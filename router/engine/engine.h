@@ -109,6 +109,7 @@ struct PathTotals {
 // Called on an engine thread: hand over and return at once.
 struct EngineEvents {
   std::function<void(PeerId, bool alive)> liveness;
+  std::function<void(std::uint32_t id, Duration round_trip)> pong;  // see Engine::ping
   std::function<void(PeerId)> path;  // paths() has something new about this peer
   std::function<void(const std::string& why)> no_icmp;  // routers' reports cannot be heard; probing does without
   std::function<void(LinkId)> link_gone;
@@ -153,6 +154,9 @@ class Engine final : public wireguard::DeviceControl {
   // Handshakes with everybody who has an endpoint, now.
   void initiate_all();
   void initiate(PeerId peer);  // the same with one
+  // An echo to the peer through the tunnel, by its overlay address; EngineEvents::pong comes with its answer. `size`: bytes of
+  // the packet inside, at least as many as the echo takes; all above that is padding, which only the way there carries.
+  Result<void> ping(PeerId peer, std::uint32_t id, std::size_t size);
   // Of all initiations so far: what to keep at an orderly end. Zero: there was none.
   wireguard::Timestamp greatest_timestamp();
 
@@ -167,6 +171,7 @@ class Engine final : public wireguard::DeviceControl {
   void replace_segment(LinkId link, SegmentOptions segment);
   std::optional<gre::SegmentStatus> segment_status(LinkId link);
   std::vector<gre::SegmentEvent> take_segment_events(LinkId link);
+  std::vector<gre::MacTable::Entry> segment_macs(LinkId link);
   Result<void> set_carrier(LinkId link, bool on);
 
   void set_own_overlay(std::vector<IpAddress> addresses);

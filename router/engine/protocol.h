@@ -66,6 +66,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   void set_endpoints(PeerId peer, const std::vector<Endpoint>& candidates);
   void initiate_all();
   void initiate(PeerId peer);
+  Result<void> ping(PeerId peer, std::uint32_t number, std::size_t padded);
   wireguard::Timestamp greatest_timestamp() { return device_.timestamps().greatest(); }
   LinkId add_link(TunDevice device, const std::optional<TunnelOptions>& tunnel);
   void remove_link(LinkId link);
@@ -74,6 +75,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   void replace_segment(LinkId link, const SegmentOptions& segment);
   std::optional<gre::SegmentStatus> segment_status(LinkId link);
   std::vector<gre::SegmentEvent> take_segment_events(LinkId link);
+  std::vector<gre::MacTable::Entry> segment_macs(LinkId link);
   Result<void> set_carrier(LinkId link, bool on);
   void set_own_overlay(std::vector<IpAddress> addresses);
   void set_peer_policy(PeerId peer, PeerPolicy policy);

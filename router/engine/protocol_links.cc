@@ -1,12 +1,19 @@
 // Links, peer policies, liveness probes, and the snapshot of them that workers read.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "router/engine/boot_clock.h"
 #include "router/engine/protocol.h"
 #include "router/forwarder/probe.h"
+#include "router/pmtu/overhead.h"
 
 namespace greywire::engine {
 namespace {
+
+// Pings that people ask for are told from other probes by their sequence number; its low half is the ping's own.
+constexpr std::uint64_t kPing = std::uint64_t{1} << 62;
+constexpr std::size_t kLargestPing = 9216;  // bytes inside; no device of ours is larger
 
 constexpr PeerId kOurselves{0xffffffff};  // owner of our own overlay addresses: no peer may send from them
 
@@ -230,9 +237,28 @@ void Engine::Protocol::send_probe(wireguard::Peer& peer, PeerState& state, std::
   if (size != 0) device_.send_packet(peer, {packet, size}, outer_ds_field(kCs6, state.policy.dscp), at);
 }
 
+Result<void> Engine::Protocol::ping(PeerId id, std::uint32_t number, std::size_t padded) {
+  wireguard::Peer* peer = device_.find(id);
+  const auto it = peers_.find(id);
+  if (peer == nullptr || it == peers_.end()) return Error{"it is gone"};
+  std::uint8_t packet[128];
+  const wireguard::Now at = now();
+  const std::size_t size = write_probe(it->second, kPing | number, at.boot, packet);
+  if (size == 0) return Error{"it has no overlay address of a family that this site has one of"};
+  if (padded > kLargestPing) return Error{fmt::format("a ping takes at most {} bytes", kLargestPing)};
+  const bool padding = padded > (size + pmtu::kPaddingUnit - 1) / pmtu::kPaddingUnit * pmtu::kPaddingUnit;
+  // Without a session nothing is padded, and a handshake starts.
+  if (!padding || !device_.send_padded(*peer, {packet, size}, padded, at)) device_.send_packet(*peer, {packet, size}, 0, at);
+  return {};
+}
+
 void Engine::Protocol::probe_answered(const ProbeReply& reply, TimePoint at) {
   if (path_probe_answered(reply, at)) return;
   path_heard(reply.peer, at);
+  if ((reply.sequence & kPing) != 0) {
+    if (events_.pong) events_.pong(static_cast<std::uint32_t>(reply.sequence), at - reply.sent);
+    return;
+  }
   const auto it = peers_.find(reply.peer);
   if (it == peers_.end() || !it->second.liveness) return;
   if (!it->second.liveness->answered(reply.sequence, reply.sent, at)) return;

@@ -78,6 +78,12 @@ std::vector<gre::SegmentEvent> Engine::Protocol::take_segment_events(LinkId link
   return it->second.segment->state->take_events();
 }
 
+std::vector<gre::MacTable::Entry> Engine::Protocol::segment_macs(LinkId link) {
+  const auto it = links_.find(link);
+  if (it == links_.end() || !it->second.segment) return {};
+  return it->second.segment->state->macs(boot_now());
+}
+
 // Who was behind a dead peer may be somewhere else by now.
 void Engine::Protocol::forget_macs_of(PeerId id) {
   for (const auto& [link, state] : links_) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <mutex>
+#include <utility>
 
 namespace greywire::gre {
 namespace {
@@ -68,6 +69,31 @@ std::optional<SegmentPort> MacTable::find(const MacKey& key, TimePoint now) cons
     return port_of(value);
   }
   return std::nullopt;
+}
+
+std::vector<MacTable::Entry> MacTable::entries(TimePoint now) const {
+  std::vector<Entry> out;
+  const auto mac_of = [](std::uint64_t number) {
+    MacAddress mac;
+    for (std::size_t i = mac.bytes.size(); i-- > 0; number >>= 8) mac.bytes[i] = static_cast<std::uint8_t>(number);
+    return mac;
+  };
+  for (const auto& [number, port] : fixed_) out.push_back({{mac_of(number), 0}, port, std::nullopt});
+  for (std::size_t i = 0; i <= mask_; ++i) {
+    const Bucket& b = buckets_[i];
+    for (std::size_t way = 0; way < kWays; ++way) {
+      const std::uint64_t key = b.keys[way].load(std::memory_order_acquire);
+      const std::uint64_t value = b.values[way].load(std::memory_order_acquire);
+      if (key == 0 || b.keys[way].load(std::memory_order_relaxed) != key || expired(value, seconds(now))) continue;
+      const Seconds age = seconds(now) - seen(value);
+      const MacKey known{mac_of(key), static_cast<std::uint16_t>((key & ~kValid) >> 48)};
+      out.push_back({known, port_of(value), std::chrono::seconds(age < 0x80000000U ? age : 0)});
+    }
+  }
+  std::sort(out.begin(), out.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.key.mac, a.key.vlan) < std::pair(b.key.mac, b.key.vlan);
+  });
+  return out;
 }
 
 MacTable::Learning MacTable::learn(const MacKey& key, SegmentPort port, TimePoint now) {

@@ -62,6 +62,12 @@ class MacTable {
 
   std::size_t count(SegmentPort port) const { return counts_[port].load(std::memory_order_relaxed); }
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
+  struct Entry {
+    MacKey key;
+    SegmentPort port = 0;
+    std::optional<Duration> age;  // since it was heard; none: fixed
+  };
+  std::vector<Entry> entries(TimePoint now) const;  // what find() knows, in the order of the address; for people
   void sweep(TimePoint now);  // forgets what is too old, so that the counts are exact
 
  private:

@@ -95,6 +95,7 @@ class Segment {
 
   void forget(SegmentPort port) { macs_.forget(port); }  // the peer is gone: its addresses may be elsewhere
   SegmentStatus status(TimePoint now);
+  std::vector<MacTable::Entry> macs(TimePoint now) const { return macs_.entries(now); }
   std::vector<SegmentEvent> take_events();  // since the last call, each kind and port once; at most kMaxEvents
 
   static constexpr unsigned kFlapping = 5;  // moves of one address, each within 10 s of the one before

@@ -71,7 +71,7 @@ inline control::SiteStatus sample_status() {
             {"fra", "peer", Mtu{1340}, Mtu{1400}, 60, Mtu{1300}, Mtu{1280}, "measured", "complete", Mtu{1400}, Mtu{1500},
              "a router said so", std::chrono::seconds(12), 1}};
   s.paths = {.probes = 30, .reports = 1, .black_holes = 1, .mss_clamped = 4};
-  s.drops = {{"bad_tag", "data that does not authenticate", 7}};
+  s.drops = {{"bad_tag", "data that does not authenticate", "look for a middlebox", 7}};
   s.alerts = {"192.0.2.0/24 is routed but refused: peer fra's accept does not cover it"};
   s.alerts_total = 60;
   return s;

@@ -10,6 +10,7 @@
 
 #include "overlay/cli/control_client.h"
 #include "overlay/control/control_api.h"
+#include "overlay/control/event_log.h"
 #include "overlay/control/local_socket.h"
 #include "overlay/control/site_status_json.h"
 #include "tests/net/lib/local_socket_client.h"
@@ -48,6 +49,30 @@ class FakeDaemon {
       return control::to_json(control::RoutesReport{
           {{*Prefix::parse("10.2.0.0/16"), {"10.255.0.2"}, "fra", "accepted", ""},
            {*Prefix::parse("192.0.2.0/24"), {"10.255.0.2"}, "fra", "refused", "outside accept"}}});
+    });
+    api_.add_command("figures", [](const boost::json::object&) -> Result<boost::json::value> {
+      return control::to_json(testing::sample_status());
+    });
+    api_.add_command("segments", [](const boost::json::object& request) -> Result<boost::json::value> {
+      if (request.at("segment").as_string() == "lan-sge") return Error{"there is no segment 'lan-sge'; did you mean 'lan-seg'?"};
+      return control::to_json(std::vector<control::MacReport>{
+          {"lan-seg", "02:00:5e:10:00:01", 20, "fra", std::chrono::seconds(5)}, {"lan-seg", "02:00:5e:10:00:02", 0, "local", {}}});
+    });
+    api_.add_command("events", [](const boost::json::object& request) -> Result<boost::json::value> {
+      control::EventLog log;
+      log.add("peer", {1767323045, 678'900'000}, {{"peer", "fra"}, {"state", "up"}});
+      return boost::json::value(log.since(request.at("after").to_number<std::uint64_t>()));
+    });
+    api_.add_command("ping", [](const boost::json::object& request) -> Result<boost::json::value> {
+      if (request.at("peer").as_string() != "fra") return Error{"there is no peer 'far'; did you mean 'fra'?"};
+      return boost::json::value(boost::json::object{{"id", 1}});
+    });
+    api_.add_command("pong", [](const boost::json::object&) -> Result<boost::json::value> {
+      return boost::json::value(boost::json::object{{"round_trip_nanoseconds", 420'000}});
+    });
+    api_.add_command("diff", [](const boost::json::object& request) -> Result<boost::json::value> {
+      const bool other = request.contains("file");
+      return control::to_json(control::ReloadReport{true, other ? std::vector<std::string>{"peer fra changed: endpoint"} : std::vector<std::string>{}, {}, {}});
     });
     api_.add_command("metrics", [](const boost::json::object&) -> Result<boost::json::value> {
       return boost::json::value("# TYPE greywire_uptime_seconds gauge\n");
@@ -88,8 +113,8 @@ TEST(CommandLine, MistakesAreNamed) {
       {{"tunnel"}, 2, "greywire: unknown command 'tunnel'; did you mean 'tunnels'?\n"},
       {{"zzz"},
        2,
-       "greywire: unknown command 'zzz'; known: status, peers, tunnels, routes, mtu, drops, metrics, explain, audit, reload, "
-       "check, genkey, pubkey, genpsk\n"},
+       "greywire: unknown command 'zzz'; known: status, peers, tunnels, segments, routes, mtu, drops, "
+       "metrics, top, events, ping, explain, audit, diff, reload, check, genkey, pubkey, genpsk, completion, man\n"},
       {{"status", "--jsno"}, 2, "greywire: unknown option '--jsno'; did you mean '--json'?\n"},
       {{"status", "fra"}, 2, "greywire: 'status' takes no further argument 'fra'\n"},
       {{"explain"}, 2, "greywire: ADDRESS is required\n"},
@@ -170,7 +195,8 @@ TEST(CommandLine, EveryViewAnswersInBothForms) {
       {"mtu", "gw0   device  1420  1500        80", "[{\"name\":\"gw0\""},
       {"mtu", "fra      complete    1400    1400   1500  12s ago  a router said so\n", "[{\"name\":\"gw0\""},
       {"metrics", "# TYPE greywire_uptime_seconds gauge\n", "\"# TYPE"},
-      {"drops", "      7  bad_tag  data that does not authenticate\n", "[{\"reason\":\"bad_tag\""},
+      {"drops", "bad_tag        7  data that does not authenticate  look for a middlebox\n", "[{\"reason\":\"bad_tag\""},
+      {"segments", "lan-seg  02:00:5e:10:00:01    20  fra    5s ago\n", "[{\"segment\":\"lan-seg\",\"mac\":\"02:00:5e:10:00:01\""},
   };
   for (const auto& c : cases) {
     const auto text = greywire({c.command, "--socket", socket.c_str()}, "/nonexistent");
@@ -181,6 +207,138 @@ TEST(CommandLine, EveryViewAnswersInBothForms) {
     EXPECT_TRUE(json.out.starts_with(c.in_json)) << c.command << "\n" << json.out;
     EXPECT_TRUE(json.out.ends_with("\n")) << c.command;
     EXPECT_NO_THROW(boost::json::parse(json.out)) << c.command;
+  }
+}
+
+TEST(CommandLine, OnePeerOrTunnelIsChosenByName) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  const auto one = greywire({"peers", "nyc"}, directory.path());
+  EXPECT_EQ(one.code, 0);
+  EXPECT_TRUE(one.out.starts_with("nyc: dead\n")) << one.out;
+  const auto json = greywire({"peers", "fra", "--json"}, directory.path());
+  EXPECT_EQ(boost::json::parse(json.out).as_array().size(), 1U);
+  const struct {
+    std::vector<const char*> arguments;
+    const char* error;
+  } unknown[] = {
+      {{"peers", "fre"}, "greywire: there is no peer 'fre'; did you mean 'fra'?\n"},
+      {{"tunnels", "tap-fa"}, "greywire: there is no tunnel 'tap-fa'; did you mean 'tap-fra'?\n"},
+      {{"segments", "lan-sge"}, "greywire: there is no segment 'lan-sge'; did you mean 'lan-seg'?\n"},
+      {{"ping", "far"}, "greywire: there is no peer 'far'; did you mean 'fra'?\n"},
+  };
+  for (const auto& c : unknown) {
+    const auto outcome = greywire(c.arguments, directory.path());
+    EXPECT_EQ(outcome.code, 2) << c.error;
+    EXPECT_EQ(outcome.err, c.error);
+    EXPECT_EQ(outcome.out, "");
+  }
+}
+
+TEST(CommandLine, AllDropsAreExplained) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  const auto all = boost::json::parse(greywire({"drops", "--all", "--json"}, directory.path()).out).as_array();
+  ASSERT_EQ(all.size(), kDropReasonCount);
+  EXPECT_EQ(all[0].at("reason").as_string(), "bad_tag");
+  EXPECT_EQ(all[0].at("packets").to_number<int>(), 7);
+  for (const auto& drop : all) EXPECT_FALSE(drop.at("advice").as_string().empty());
+}
+
+TEST(CommandLine, EventsAreJsonLines) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  const auto events = greywire({"events"}, directory.path());
+  EXPECT_EQ(events.code, 0) << events.err;
+  EXPECT_EQ(events.out,
+            "{\"sequence\":1,\"time\":\"2026-01-02T03:04:05.678Z\",\"event\":\"peer\",\"peer\":\"fra\",\"state\":\"up\"}\n");
+}
+
+TEST(CommandLine, PingAndTopSayHowFarAndHowMuch) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  const auto ping = greywire({"ping", "fra", "-c", "2", "-i", "0"}, directory.path());
+  EXPECT_EQ(ping.code, 0) << ping.err;
+  EXPECT_EQ(ping.out,
+            "fra at 198.51.100.2:51820: takes 1340 bytes inside, 1400 outside\n1: 0.42 ms\n2: 0.42 ms\n"
+            "2 sent, 2 answered; round trip 0.42 ms at least, 0.42 on average, 0.42 at most\n");
+  const auto json = boost::json::parse(greywire({"ping", "fra", "-c", "1", "--json"}, directory.path()).out);
+  EXPECT_EQ(json.at("answered").to_number<int>(), 1);
+  EXPECT_EQ(json.at("inner_mtu").to_number<int>(), 1340);
+  EXPECT_EQ(greywire({"ping", "fra", "-s", "70000"}, directory.path()).code, 2);
+  const auto top = greywire({"top", "-c", "1", "-i", "0.01"}, directory.path());
+  EXPECT_EQ(top.code, 0) << top.err;
+  EXPECT_NE(top.out.find("fra   alive  1.23 ms  0.0 bit/s  0.0 bit/s"), std::string::npos) << top.out;
+}
+
+TEST(CommandLine, DiffSaysByItsExitCodeWhetherThereIsOne) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  const auto same = greywire({"diff"}, directory.path());
+  EXPECT_EQ(same.code, 0);
+  EXPECT_EQ(same.out, "the file says what runs\n");
+  const auto other = greywire({"diff", "other.toml"}, directory.path());
+  EXPECT_EQ(other.code, 1);
+  EXPECT_EQ(other.out, "peer fra changed: endpoint\n");
+}
+
+TEST(CommandLine, NamesAreForCompletion) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  EXPECT_EQ(greywire({"names", "peer"}, directory.path()).out, "fra\nnyc\n");
+  EXPECT_EQ(greywire({"names", "tunnel"}, directory.path()).out, "tap-fra\n");
+  EXPECT_EQ(greywire({"names", "all"}, directory.path()).out, "fra\nnyc\ntap-fra\n");
+  TemporaryDirectory none;
+  EXPECT_EQ(greywire({"names", "peer"}, none.path()).err, "");
+}
+
+TEST(CommandLine, ManPageAndCompletionsHaveEveryCommand) {
+  const auto page = greywire({"man"}, "/").out;
+  EXPECT_TRUE(page.starts_with(".TH GREYWIRE 1")) << page;
+  for (const char* command : {"status", "peers", "segments", "drops", "top", "events", "ping", "diff", "genpsk", "completion"}) {
+    EXPECT_NE(page.find(std::string(".SS \\fBgreywire ") + command), std::string::npos) << command;
+    for (const char* shell : {"bash", "zsh", "fish"}) {
+      EXPECT_NE(greywire({"completion", shell}, "/").out.find(command), std::string::npos) << shell << " " << command;
+    }
+  }
+  EXPECT_EQ(page.find("greywire names"), std::string::npos) << "it is for completion alone";
+  EXPECT_NE(page.find(".SH EXIT STATUS\n.TP\n\\fB0\\fR\ndone\n"), std::string::npos) << page;
+  EXPECT_EQ(greywire({"completion", "csh"}, "/").code, 2);
+}
+
+TEST(CommandLine, DocsNameEveryCommandAndExitCode) {
+  std::ifstream file(std::string(GREYWIRE_TESTS_DIR) + "/../docs/cli.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  std::istringstream page(greywire({"man"}, "/").out);
+  for (std::string line; std::getline(page, line);) {
+    constexpr std::string_view kCommand = ".SS \\fBgreywire ";
+    if (!line.starts_with(kCommand)) continue;
+    const auto name = line.substr(kCommand.size(), line.find('\\', kCommand.size()) - kCommand.size());
+    EXPECT_NE(text.str().find("greywire " + name), std::string::npos) << name;
+  }
+  for (int code = 0; code <= static_cast<int>(ExitCode::kCannotWrite); ++code) {
+    EXPECT_NE(text.str().find("| " + std::to_string(code) + " |"), std::string::npos) << code;
+  }
+}
+
+// In 40 columns nothing is cut off, and no line is longer but a word that is.
+TEST(CommandLine, ANarrowTerminalGetsParagraphs) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  for (const char* command : {"status", "peers", "tunnels", "segments", "routes", "mtu", "drops"}) {
+    const char* arguments[] = {"greywire", command};
+    std::istringstream in;
+    std::ostringstream out, err;
+    Surroundings narrow{in, out, err, false, false, directory.path()};
+    narrow.columns = 40;
+    EXPECT_EQ(run(2, arguments, narrow), ExitCode::kDone) << command;
+    std::istringstream lines(out.str());
+    for (std::string line; std::getline(lines, line);) {
+      if (line.size() <= 40) continue;
+      const auto text = line.find_last_of(' ') + 1;
+      EXPECT_TRUE(line.size() - text > 20) << command << ": " << line;
+    }
   }
 }
 

@@ -26,6 +26,21 @@ TEST(TextTable, ColourDoesNotShiftColumns) {
   EXPECT_EQ(table.to_string(true), "\x1b[1mNAME\x1b[0m  \x1b[1mLAST\x1b[0m\n\x1b[32mab\x1b[0m    x\n");
 }
 
+TEST(TextTable, BecomesParagraphsWhereItDoesNotFit) {
+  TextTable table({{"NAME"}, {"N", TextTable::Align::kRight}, {"WHY"}});
+  table.add_row({"a", "1000", "because it was so long ago"});
+  table.add_row({"b", "", "x"});
+  EXPECT_EQ(table.to_string({false, 20}), "NAME a\n  N   1000\n  WHY because it was\n      so long ago\nNAME b\n  WHY x\n");
+  EXPECT_EQ(table.to_string({false, 80}), table.to_string(false));
+}
+
+TEST(Wrapped, BreaksAtSpacesOnly) {
+  EXPECT_EQ(wrapped("aa bb cc", 7, 2), "aa bb\n  cc");
+  EXPECT_EQ(wrapped("aaaaaaaaaa b", 6, 2), "aaaaaaaaaa\n  b");
+  EXPECT_EQ(wrapped("aa bb cc", 0, 2), "aa bb cc");
+  EXPECT_EQ(wrapped("", 6, 2), "");
+}
+
 TEST(Figures, Bytes) {
   const std::pair<std::uint64_t, const char*> cases[] = {
       {0, "0 B"},           {1023, "1023 B"},        {1024, "1.0 KiB"},   {1048575, "1.0 MiB"},
@@ -47,7 +62,7 @@ TEST(Render, EmptySiteSaysSo) {
   const control::SiteStatus empty;
   EXPECT_EQ(render_peers(empty, false), "no peers\n");
   EXPECT_EQ(render_tunnels(empty, false), "no tunnels\n");
-  EXPECT_EQ(render_drops(empty, false), "nothing was dropped\n");
+  EXPECT_EQ(render_drops({}, false), "nothing was dropped\n");
   EXPECT_EQ(render_mtus(empty, false), "no MTUs known\n");
   EXPECT_EQ(render_routes({}, false), "no routes learned\n");
 }

@@ -95,7 +95,7 @@ TEST(ConfigDiff, AChangedPeerAffectsItsTunnelsOnly) {
   const auto changed = diff(config(kAll), config(replaced(kAll, "10.2.0.0/16 le 24", "10.2.0.0/16 le 28")));
   EXPECT_EQ(changed.changed_peers, Names{"fra"});
   EXPECT_EQ(changed.affected_tunnels, Names{"gre-fra"});
-  EXPECT_EQ(changed.lines(), Names{"peer fra changed"});
+  EXPECT_EQ(changed.lines(), Names{"peer fra changed: accept"});
 }
 
 TEST(ConfigDiff, AnotherPublicKeyIsAnotherPeer) {
@@ -162,6 +162,16 @@ TEST(ConfigDiff, EveryKeyHasBeenDecidedAbout) {
     for (const auto& key : section.keys) {
       EXPECT_TRUE(reload_of(section.name, key.name).has_value())
           << "say in config_diff.cc whether '" << key.name << "' of " << section.header << " needs a restart";
+    }
+  }
+}
+
+TEST(ConfigDiff, AChangeIsToldByEveryKey) {
+  for (const auto& section : sections()) {
+    if (section.name != "peer" && section.name != "tunnel") continue;
+    for (const auto& key : section.keys) {
+      if (key.name == "name" || key.name == "public_key") continue;
+      EXPECT_TRUE(has_name_in_diff(section.name, key.name)) << "put '" << key.name << "' into the parts of config_diff.cc";
     }
   }
 }

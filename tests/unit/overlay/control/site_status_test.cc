@@ -83,16 +83,23 @@ TEST(SiteStatusJson, ErrorsNameTheMember) {
   }
 }
 
-TEST(DropReports, AddsUpAndSortsAndLeavesOutZeros) {
-  DropCounters first, second;
-  first.count(DropReason::kBadTag, 2);
-  second.count(DropReason::kBadTag, 3);
-  second.count(DropReason::kNoPeer, 9);
-  const auto reports = drop_reports({&first, &second});
+TEST(DropReports, SortsAndLeavesOutZerosUnlessAllAreAskedFor) {
+  const auto count = [](DropReason reason) -> std::uint64_t {
+    return reason == DropReason::kBadTag ? 5 : reason == DropReason::kNoPeer ? 9 : 0;
+  };
+  const auto reports = drop_reports(count);
   ASSERT_EQ(reports.size(), 2U);
   EXPECT_EQ(reports[0].reason, "no_peer");
   EXPECT_EQ(reports[0].packets, 9U);
-  EXPECT_EQ(reports[1], (DropReport{"bad_tag", "data that does not authenticate", 5}));
+  EXPECT_EQ(reports[1].reason, "bad_tag");
+  EXPECT_EQ(drop_reports(count, true).size(), kDropReasonCount);
+}
+
+TEST(DropReports, EachSaysWhatItMeansAndWhatToDo) {
+  for (const auto& report : drop_reports([](DropReason) { return 0; }, true)) {
+    EXPECT_GE(report.meaning.size(), 10U) << report.reason;
+    EXPECT_GE(report.advice.size(), 10U) << report.reason;
+  }
 }
 
 }  // namespace

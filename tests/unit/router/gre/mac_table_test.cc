@@ -43,6 +43,26 @@ TEST(MacTable, LearnsByVlanMovesAndForgets) {
   EXPECT_EQ(table.size(), 1U);
 }
 
+TEST(MacTable, IsListedInOrderWithAgesAndWithoutWhatIsOver) {
+  MacTable table({.age = 100s}, 3, 7);
+  table.fix(key(9).mac, 2);
+  table.learn(key(3), 1, at(0s));
+  table.learn(key(2, 4094), 2, at(50s));
+  table.learn(key(2), 0, at(60s));
+  const auto all = table.entries(at(70s));
+  ASSERT_EQ(all.size(), 4U);
+  EXPECT_EQ(all[0].key.mac, key(2).mac);
+  EXPECT_EQ(all[0].key.vlan, 0);
+  EXPECT_EQ(all[0].port, 0);
+  EXPECT_EQ(all[0].age, Duration(10s));
+  EXPECT_EQ(all[1].key.vlan, 4094);
+  EXPECT_EQ(all[1].port, 2);
+  EXPECT_EQ(all[2].key.mac, key(3).mac);
+  EXPECT_EQ(all[3].key.mac, key(9).mac);
+  EXPECT_EQ(all[3].age, std::nullopt);
+  EXPECT_EQ(table.entries(at(120s)).size(), 3U);
+}
+
 TEST(MacTable, WhatIsSilentForTheAgeIsUnknown) {
   MacTable table({.age = 300s}, 2, 2);
   table.learn(key(1), 1, at(0s));

@@ -1,0 +1,43 @@
+// What the commands that ask a daemon share: their options, asking, and how failures are told.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "overlay/cli/command_line.h"
+#include "router/base/result.h"
+
+namespace greywire::cli {
+
+struct Options {
+  std::string socket;
+  std::string site;
+  bool json = false;
+  std::string address;   // explain
+  std::string file;      // check, diff; capture -w
+  std::string name;      // a peer, tunnel or segment
+  bool all = false;      // drops
+  bool follow = false;   // events
+  unsigned count = 0;    // ping, top; 0: the command's own
+  double interval = 1;   // seconds, ping and top
+  unsigned size = 0;     // bytes, ping
+  bool outer = false;    // capture
+  std::string shell;     // completion
+};
+
+// One line on `err`, and the code back.
+ExitCode complain(const Surroundings& around, ExitCode code, std::string_view text);
+ExitCode code_of(const Error& error);
+
+// The socket of the daemon that is meant; where there is none it is told, and `code` says how to end.
+Result<std::string> socket_of(const Surroundings& around, const Options& options, ExitCode& code);
+
+// Asks the daemon and hands its answer to `show`; a failure is told and becomes the exit code, `refused` where the daemon
+// answered with an error.
+ExitCode ask(const Surroundings& around, const Options& options, const boost::json::object& request,
+             const std::function<ExitCode(const boost::json::value&)>& show, ExitCode refused = ExitCode::kDaemonFailed);
+
+}  // namespace greywire::cli
