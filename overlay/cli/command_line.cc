@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "overlay/cli/asking.h"
+#include "overlay/cli/capture_command.h"
 #include "overlay/cli/completion.h"
 #include "overlay/cli/control_client.h"
 #include "overlay/cli/key_commands.h"
@@ -248,6 +249,8 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
        [&] { return events_command(around, options); }},
       {"ping", "Ask a peer through the tunnel whether it is there, and how far it is",
        [&] { return ping_command(around, options); }},
+      {"capture", "Show the packets of a peer, decrypted, or of a tunnel, or write them for Wireshark",
+       [&] { return capture_command(around, options); }},
       {"explain", "Say where a packet to ADDRESS goes, and why",
        [&] { return explain_command(around, options); }},
       {"audit", "Compare what was learned, the policy and the engine, and put right what differs",
@@ -289,6 +292,11 @@ void add_options(CLI::App& command, Options& options) {
   if (name == "tunnels") command.add_option("TUNNEL", options.name, "this one only");
   if (name == "segments") command.add_option("SEGMENT", options.name, "this one only");
   if (name == "ping") command.add_option("PEER", options.name, "the peer's name")->required();
+  if (name == "capture") {
+    command.add_option("PEER|TUNNEL", options.name, "a peer's packets inside its tunnel, or what goes through a tunnel's device")->required();
+    command.add_option("-w,--write", options.file, "write pcapng to FILE, '-' for standard output")->type_name("FILE");
+    command.add_flag("--outer", options.outer, "the peer's datagrams outside, as they are on the underlay");
+  }
   if (name == "names") command.add_option("KIND", options.name, "peer, tunnel, segment or all")->required();
   if (name == "completion") {
     command.add_option("SHELL", options.shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
@@ -298,9 +306,11 @@ void add_options(CLI::App& command, Options& options) {
   if (name == "ping") {
     command.add_option("-s,--size", options.size, "bytes of the packet inside the tunnel")->type_name("BYTES")->check(CLI::Range(0U, 9216U));
   }
+  if (name == "ping" || name == "top" || name == "capture") {
+    const char* what = name == "ping" ? "so many packets; 5" : name == "top" ? "so many times; without end" : "end after so many packets";
+    command.add_option("-c,--count", options.count, what)->type_name("NUMBER")->check(CLI::Range(1U, 1000000U));
+  }
   if (name == "ping" || name == "top") {
-    command.add_option("-c,--count", options.count, name == "ping" ? "so many packets; 5" : "so many times; without end")
-        ->type_name("NUMBER")->check(CLI::Range(1U, 1000000U));
     command.add_option("-i,--interval", options.interval, "seconds from one to the next; 1")
         ->type_name("SECONDS")->check(CLI::Range(0.0, 3600.0));
   }

@@ -27,6 +27,7 @@ RunningSite::RunningSite(config::Config config, SiteOptions site_options)
       started_(engine::boot_now()) {}
 
 RunningSite::~RunningSite() {
+  capture_.reset();
   metrics_.reset();
   source_.reset();
   control_.stop();

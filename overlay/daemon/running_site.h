@@ -22,6 +22,7 @@
 #include "overlay/control/http_server.h"
 #include "overlay/control/local_server.h"
 #include "overlay/control/site_status.h"
+#include "overlay/daemon/capture_stream.h"
 #include "overlay/daemon/last_run.h"
 #include "overlay/daemon/peer_endpoints.h"
 #include "overlay/daemon/reachability.h"
@@ -156,6 +157,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   void route_events(std::span<const routing::LearnedChange> changes);
   Result<boost::json::value> ping(const boost::json::object& request);
   Result<boost::json::value> segments(const std::string& only);
+  Result<boost::json::value> capture(const boost::json::object& request);
   control::ReloadReport difference(const std::string& file) const;
 
   // Answers of the control socket.
@@ -242,6 +244,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::optional<WgControl> wg_control_;
   std::unique_ptr<control::LocalServer> uapi_;
   control::ControlApi control_;
+  std::unique_ptr<CaptureStream> capture_;
   std::unique_ptr<control::HttpServer> metrics_;
   std::string metrics_problem_;  // why it is not open, as told
   std::string metrics_page_;     // the last one, for scrapes that come fast

@@ -52,6 +52,7 @@ void RunningSite::add_live_commands() {
     if (it == pings_.end() || !it->second) return value(nullptr);
     return value(object{{"round_trip_nanoseconds", it->second->count()}});
   });
+  control_.add_command("capture", [this](const object& request) -> Result<value> { return capture(request); });
   control_.add_command("figures", [this](const object&) -> Result<value> { return control::to_json(status(Detail::kFigures)); });
   control_.add_command("segments", [this](const object& request) -> Result<value> {
     return segments(text_of(request, "segment").value_or(""));
@@ -128,6 +129,38 @@ Result<value> RunningSite::ping(const object& request) {
   pings_[id] = std::nullopt;
   if (pings_.size() > kMaxPings) pings_.erase(pings_.begin());
   return value(object{{"id", id}});
+}
+
+// The reader listens on `to`, beside our control socket, and is connected to: then packets come as pcapng until he closes.
+Result<value> RunningSite::capture(const object& request) {
+  if (capture_ && capture_->running()) return Error{"a capture runs already: end it first"};
+  capture_.reset();
+  const auto name = text_of(request, "of").value_or("");
+  const auto* outer = request.if_contains("outer");
+  const bool outside = outer != nullptr && outer->is_bool() && outer->get_bool();
+  CaptureWhat what = CaptureWhat::kNothing;
+  std::uint32_t id = 0;
+  control::PcapLink link = control::PcapLink::kRawIp;
+  if (const auto peer = peers_.find(name); peer != peers_.end()) {
+    what = outside ? CaptureWhat::kOuter : CaptureWhat::kInner;
+    id = peer->second.id.value;
+  } else if (const auto tunnel = tunnels_.find(name); tunnel != tunnels_.end() && !outside) {
+    what = CaptureWhat::kLink;
+    id = tunnel->second.link.value;
+    if (tunnel->second.config->kind != config::TunnelKind::kGre) link = control::PcapLink::kEthernet;
+  } else {
+    std::vector<std::string_view> names;
+    for (const auto& [known, record] : peers_) names.emplace_back(known);
+    if (!outside) {
+      for (const auto& [known, record] : tunnels_) names.emplace_back(known);
+    }
+    return Error{fmt::format("there is no peer {}'{}'{}", outside ? "" : "or tunnel ", name, config::did_you_mean(name, names))};
+  }
+  const auto fd = connect_to_reader(text_of(request, "to").value_or(""));
+  if (!fd) return fd.error();
+  engine_->tap().start(what, id);
+  capture_ = std::make_unique<CaptureStream>(engine_->tap(), *fd, link, name);
+  return value(nullptr);
 }
 
 Result<value> RunningSite::segments(const std::string& only) {

@@ -98,6 +98,7 @@ void Engine::replace_segment(LinkId link, SegmentOptions segment) {
 Result<void> Engine::ping(PeerId peer, std::uint32_t id, std::size_t size) {
   return protocol_->call([&](Protocol& p) { return p.ping(peer, id, size); });
 }
+CaptureTap& Engine::tap() { return protocol_->tap(); }
 std::vector<gre::MacTable::Entry> Engine::segment_macs(LinkId link) {
   return protocol_->call([&](Protocol& p) { return p.segment_macs(link); });
 }

@@ -21,6 +21,7 @@
 #include "router/crypto/aead.h"
 #include "router/engine/tun_device.h"
 #include "router/engine/udp_socket.h"
+#include "router/forwarder/capture_tap.h"
 #include "router/forwarder/liveness.h"
 #include "router/forwarder/path_counters.h"
 #include "router/forwarder/tables.h"
@@ -187,6 +188,9 @@ class Engine final : public wireguard::DeviceControl {
   void for_each_learned(const std::function<void(const Prefix&, RouteTarget)>& fn);
   // Who a packet to this address would go to; nothing where nobody, a discard where refused.
   RouteTarget lookup(const IpAddress& address);
+
+  // Copies of packets on their way through; see CaptureTap.
+  CaptureTap& tap();
 
   std::vector<TunnelTraffic> tunnel_traffic();
   std::uint64_t dropped(DropReason reason);

@@ -51,6 +51,7 @@ class Engine::Protocol final : private wireguard::Outbox {
 
   unsigned worker_count() const { return static_cast<unsigned>(workers_.size()); }
   AeadProvider provider() const { return provider_; }
+  CaptureTap& tap() { return published_.tap; }
 
   // The rest runs on the protocol thread; see Engine for each.
   wireguard::DeviceStatus status();

@@ -6,6 +6,7 @@
 #include "router/allowed_ips/allowed_ips_table.h"
 #include "router/base/quiescence.h"
 #include "router/engine/inbox.h"
+#include "router/forwarder/capture_tap.h"
 #include "router/forwarder/tables.h"
 #include "router/wireguard/cookie.h"
 #include "router/wireguard/index_table.h"
@@ -21,6 +22,7 @@ struct Published {
   std::atomic<const wireguard::ReceiverKeys*> receiver_keys{nullptr};
   Inbox inbox;
   std::uint64_t probe_nonce = 0;
+  CaptureTap tap;
 };
 
 }  // namespace greywire::engine

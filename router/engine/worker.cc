@@ -43,6 +43,8 @@ Worker::Worker(unsigned number, Published& published, AeadProvider aead, std::fu
       event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       handshake_epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       routing_epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  outbound_.set_tap(&published.tap);
+  inbound_.set_tap(&published.tap);
   watch(epoll_, event_, kMailbox);
   watch(epoll_, handshake_epoll_, kHandshakes);
   watch(epoll_, routing_epoll_, kRouting);
@@ -264,6 +266,7 @@ bool Worker::receive_batch(UdpSocket& socket, ReceiveBatch& batch) {
   const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);
   const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
   inbound_.begin(tables, routes, *published_.index, now);
+  outbound_.begin(tables);
   for (const ReceivedMessage& m : batch) {
     inbound_.message({m.bytes, m.size}, m.segment_size, {m.source, m.local, m.local_ifindex, m.has_local}, m.ds_field);
   }
@@ -283,6 +286,7 @@ bool Worker::read_batch(LinkId link, TunDevice& device, unsigned queue, unsigned
   const AllowedIpsRoot& routes = *published_.routes->load(std::memory_order_seq_cst);  // first, as above
   const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
   const TimePoint now = boot_now();
+  outbound_.begin(tables);
   bool more = true;
   while (left != 0 && !outbound_.nearly_full()) {
     VirtioNetHeader header;

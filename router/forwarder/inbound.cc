@@ -31,6 +31,7 @@ void Inbound::begin(const ForwardingTables& tables, const AllowedIpsRoot& routes
   routes_ = &routes;
   index_ = &index;
   now_ = now;
+  capturing_ = tap_ == nullptr ? 0 : tap_->wanted();
   passed_peer_ = nullptr;
 }
 
@@ -67,6 +68,9 @@ void Inbound::datagram(std::span<std::uint8_t> bytes, const wireguard::Route& fr
   if (jobs_.size() == kMaxJobs) {
     open_and_commit();
     froms_.push_back(from);
+  }
+  if (capturing_ != 0 && CaptureTap::outer_of(capturing_, session->peer.id)) [[unlikely]] {
+    tap_->add_outer(capturing_, false, bytes, from, tables_->listen_port, now_);
   }
   std::uint8_t* text = bytes.data() + wireguard::kTransportHeaderSize;
   jobs_.push_back({load_le64(bytes.data() + wireguard::transport::kCounter), text, text,
@@ -146,8 +150,17 @@ void Inbound::commit(wireguard::Session& session, std::size_t first, std::size_t
                                        [](const OpenJob& job) { return job.ok && job.size != 0; });
     return drops_.count(DropReason::kPeerDisabled, static_cast<std::uint64_t>(packets));
   }
+  if (capturing_ != 0) [[unlikely]] capture_run(shared.id, first, last);
   for (std::size_t i = first; i < last; ++i) {
     if (jobs_[i].ok && jobs_[i].size != 0) deliver(*peer, {jobs_[i].out, jobs_[i].size}, pending_[i].ds_field);
+  }
+}
+
+// As they came out of the tunnel, also those that are dropped after this.
+void Inbound::capture_run(PeerId peer, std::size_t first, std::size_t last) {
+  if (!CaptureTap::inner_of(capturing_, peer)) return;
+  for (std::size_t i = first; i < last; ++i) {
+    if (jobs_[i].ok) tap_->add_inner(capturing_, false, {jobs_[i].out, jobs_[i].size}, now_);
   }
 }
 
@@ -213,6 +226,7 @@ bool Inbound::take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, 
 }
 
 void Inbound::hand_to_link(LinkId link, Layer layer, std::span<std::uint8_t> packet) {
+  if (capturing_ != 0 && CaptureTap::of_link(capturing_, link)) [[unlikely]] tap_->add(capturing_, false, packet, now_);
   if (link.value >= mergers_.size()) mergers_.resize(link.value + 1);
   auto& merger = mergers_[link.value];
   if (!merger) merger = std::make_unique<GroMerger>(layer);

@@ -12,6 +12,7 @@
 #include "router/allowed_ips/allowed_ips_table.h"
 #include "router/base/drop_reason.h"
 #include "router/crypto/aead.h"
+#include "router/forwarder/capture_tap.h"
 #include "router/forwarder/outbound.h"
 #include "router/forwarder/sink.h"
 #include "router/forwarder/tables.h"
@@ -26,6 +27,7 @@ class Inbound {
   // `probe_nonce` marks our own probes. `outbound` answers those of others.
   Inbound(Aead& aead, ForwarderSink& sink, Outbound& outbound, DropCounters& drops, std::uint64_t probe_nonce);
   ~Inbound();
+  void set_tap(CaptureTap* tap) { tap_ = tap; }  // none: nothing is ever captured
 
   // Begins a batch. What is handed in stays valid until finish().
   void begin(const ForwardingTables& tables, const AllowedIpsRoot& routes, const wireguard::IndexTable& index,
@@ -64,6 +66,7 @@ class Inbound {
   bool take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info);
   std::span<std::uint8_t> reassemble(const PeerEntry& peer, std::span<std::uint8_t> fragment);
   void hand_to_link(LinkId link, Layer layer, std::span<std::uint8_t> packet);
+  void capture_run(PeerId peer, std::size_t first, std::size_t last);
   void flush_links();
 
   Aead& aead_;
@@ -71,6 +74,8 @@ class Inbound {
   Outbound& outbound_;
   DropCounters& drops_;
   const std::uint64_t probe_nonce_;
+  CaptureTap* tap_ = nullptr;
+  std::uint64_t capturing_ = 0;  // CaptureTap::wanted, as the batch began
 
   const ForwardingTables* tables_ = nullptr;
   const AllowedIpsRoot* routes_ = nullptr;

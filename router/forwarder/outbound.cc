@@ -56,6 +56,7 @@ Outbound::Outbound(Aead& aead, ForwarderSink& sink, DropCounters& drops)
 
 void Outbound::frame(const ForwardingTables& tables, const AllowedIpsRoot& routes, LinkId link,
                      const VirtioNetHeader& header, std::span<std::uint8_t> frame, TimePoint now) {
+  if (capturing_ != 0 && CaptureTap::of_link(capturing_, link)) [[unlikely]] tap_->add(capturing_, true, frame, now);
   if (tables.segment(link) != nullptr) return segment_frame_from_tap(tables, link, header, frame, now);
   Target target;
   target.link = link;
@@ -286,6 +287,22 @@ void Outbound::flush(TimePoint now) {
   datagrams_ = 0;
 }
 
+void Outbound::capture_plain(const Train& train, TimePoint now) {
+  if (!CaptureTap::inner_of(capturing_, train.peer->id)) return;
+  for (const SealJob& job : jobs_) tap_->add_inner(capturing_, true, {job.in, job.size}, now);
+}
+
+void Outbound::capture_sealed(const Train& train, TimePoint now) {
+  if (!CaptureTap::outer_of(capturing_, train.peer->id)) return;
+  const wireguard::Route route = train.peer->route();
+  std::span<const std::uint8_t> rest(arena_.get() + train.offset, train.size);
+  while (!rest.empty()) {
+    const auto datagram = rest.first(std::min<std::size_t>(rest.size(), train.segment_size));
+    tap_->add_outer(capturing_, true, datagram, route, own_port_, now);
+    rest = rest.subspan(datagram.size());
+  }
+}
+
 void Outbound::seal(const Train& train, TimePoint now) {
   wireguard::Session& session = *train.session;
   wireguard::PeerData& peer = *train.peer;
@@ -307,7 +324,9 @@ void Outbound::seal(const Train& train, TimePoint now) {
     datagram += size;
     left -= size;
   }
+  if (capturing_ != 0) [[unlikely]] capture_plain(train, now);
   aead_.seal(session.send_key(), jobs_);
+  if (capturing_ != 0) [[unlikely]] capture_sealed(train, now);
   peer.tx_bytes.fetch_add(train.size, std::memory_order_relaxed);
   peer.data_sent(now);
   if (train.segment_size > pmtu::kLargeDatagram && peer.watch_large.load(std::memory_order_relaxed) &&

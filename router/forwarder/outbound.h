@@ -13,6 +13,7 @@
 #include "router/allowed_ips/allowed_ips_table.h"
 #include "router/base/drop_reason.h"
 #include "router/crypto/aead.h"
+#include "router/forwarder/capture_tap.h"
 #include "router/forwarder/path_counters.h"
 #include "router/forwarder/sink.h"
 #include "router/forwarder/tables.h"
@@ -26,6 +27,12 @@ class Outbound {
  public:
   Outbound(Aead& aead, ForwarderSink& sink, DropCounters& drops);
 
+  void set_tap(CaptureTap* tap) { tap_ = tap; }  // none: nothing is ever captured
+  // Begins a batch: looks whether somebody captures.
+  void begin(const ForwardingTables& tables) {
+    capturing_ = tap_ == nullptr ? 0 : tap_->wanted();
+    own_port_ = tables.listen_port;
+  }
   // A frame of `link`. It may be changed in place (checksum, MSS) and is not needed after the call.
   void frame(const ForwardingTables& tables, const AllowedIpsRoot& routes, LinkId link, const VirtioNetHeader& header,
              std::span<std::uint8_t> frame, TimePoint now);
@@ -94,12 +101,17 @@ class Outbound {
   std::size_t write_bridged_too_big(const Target& target, std::span<std::uint8_t> out) const;
   bool tell(LinkId link, std::span<std::uint8_t> packet);  // a packet of our own to the host
   void seal(const Train& train, TimePoint now);
+  void capture_plain(const Train& train, TimePoint now);
+  void capture_sealed(const Train& train, TimePoint now);
   bool may_send_icmp(TimePoint now);
 
   Aead& aead_;
   ForwarderSink& sink_;
   DropCounters& drops_;
   PathCounters path_counters_;
+  CaptureTap* tap_ = nullptr;
+  std::uint64_t capturing_ = 0;  // CaptureTap::wanted, as the batch began
+  std::uint16_t own_port_ = 0;
   std::uint32_t next_fragment_id_;  // of IPv6 packets on links below 1280 bytes
   std::unique_ptr<std::uint8_t[]> arena_;
   std::unique_ptr<std::uint8_t[]> scratch_;
