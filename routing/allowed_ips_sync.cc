@@ -9,13 +9,18 @@ void AllowedIpsSync::want(const LearnedChange& before, const LearnedChange& desi
   const auto [it, is_new] = waiting_.try_emplace(desired.prefix, Waiting{before, desired});
   it->second.desired = desired;
   if (!is_new) return;
+  const bool at_once = order_.empty() && desired.action != LearnedChange::Action::kRemove;
   order_.push_back(desired.prefix);
-  flush_at_ = std::min(flush_at_, now + kFlushDelay);
-  if (order_.size() >= kMaxBatch) flush();
+  flush_at_ = std::min(flush_at_, at_once ? std::max(now, flushed_at_ + kFlushDelay) : now + kFlushDelay);
+  if (order_.size() < kMaxBatch) return;
+  flushed_at_ = now;
+  flush();
 }
 
 void AllowedIpsSync::handle_expiry(TimePoint now) {
-  if (now >= flush_at_) flush();
+  if (now < flush_at_) return;
+  flushed_at_ = now;
+  flush();
 }
 
 void AllowedIpsSync::flush() {

@@ -1,7 +1,7 @@
 // Keeps the learned allowed-IPs of the engine equal to the desired ones: a diff, in batches.
 //
 // Changes gather until the first of them is 10 ms old or kMaxBatch wait; what came and went in between is never
-// seen. A prefix that moves from one peer to another is one change. Wanting the same twice changes nothing. Only
+// seen. What comes after 10 ms of quiet and takes nothing away is due at once: with what was read together, no more. A prefix that moves from one peer to another is one change. Wanting the same twice changes nothing. Only
 // what waits takes memory: the caller knows what it wanted before. Control thread only.
 #pragma once
 
@@ -73,6 +73,7 @@ class AllowedIpsSync {
   std::vector<LearnedChange> batch_;
   std::size_t applied_ = 0;
   TimePoint flush_at_ = kNever;
+  TimePoint flushed_at_{};
 };
 
 }  // namespace greywire::routing

@@ -72,17 +72,40 @@ TEST(AllowedIpsSync, GathersForTenMilliseconds) {
   Table table;
   Sync sync(table);
   const TimePoint start(1h);
+  sync.want(to_peer(prefix("10.9.0.0/16"), 1), start - 1ms);
+  sync.handle_expiry(start - 1ms);
+  table.all.clear();
+  table.batches = 0;
   EXPECT_EQ(sync.next_deadline(), kNever);
   sync.want(to_peer(prefix("10.1.0.0/16"), 1), start);
-  sync.want(discard(prefix("10.2.0.0/16")), start + 9ms);
-  EXPECT_EQ(sync.next_deadline(), start + 10ms);
-  sync.handle_expiry(start + 9ms);
+  sync.want(discard(prefix("10.2.0.0/16")), start + 8ms);
+  EXPECT_EQ(sync.next_deadline(), start + 9ms);
+  sync.handle_expiry(start + 8ms);
   EXPECT_TRUE(table.all.empty());
-  sync.handle_expiry(start + 10ms);
+  sync.handle_expiry(start + 9ms);
   EXPECT_EQ(table.all, (std::vector{to_peer(prefix("10.1.0.0/16"), 1), discard(prefix("10.2.0.0/16"))}));
   EXPECT_EQ(table.batches, 1);
   EXPECT_EQ(sync.next_deadline(), kNever);
+  EXPECT_EQ(sync.applied(), 3U);
+}
+
+TEST(AllowedIpsSync, WhatComesAfterQuietIsDueAtOnceUnlessItTakesAway) {
+  Table table;
+  Sync sync(table);
+  const TimePoint start(1h);
+  sync.want(to_peer(prefix("10.1.0.0/16"), 1), start);
+  sync.want(to_peer(prefix("10.2.0.0/16"), 1), start);
+  EXPECT_EQ(sync.next_deadline(), start);
+  sync.handle_expiry(start);
+  EXPECT_EQ(table.batches, 1);
   EXPECT_EQ(sync.applied(), 2U);
+
+  sync.want(remove(prefix("10.1.0.0/16")), start + 1s);
+  EXPECT_EQ(sync.next_deadline(), start + 1s + 10ms) << "it may come again, from another peer";
+  sync.want(to_peer(prefix("10.1.0.0/16"), 2), start + 1s + 1ms);
+  sync.handle_expiry(start + 1s + 10ms);
+  EXPECT_EQ(table.all.back(), to_peer(prefix("10.1.0.0/16"), 2));
+  EXPECT_EQ(table.all.size(), 3U) << "one change";
 }
 
 TEST(AllowedIpsSync, AMoveIsOneChange) {
