@@ -17,6 +17,10 @@ Result<void> RunningSite::open_devices() {
   gateway_adopted_ = options_.held.has(stored_name(config_->site.interface));
   auto gateway = open_device(config_->site.interface, engine::TunKind::kTun, engine_->workers());
   if (!gateway) return gateway.error();
+  if (!gateway->routing_queue()) {
+    spdlog::warn("routing traffic waits with all other traffic in the devices' queues: a queue of its own needs CAP_BPF and "
+                 "Linux 4.16");
+  }
   gateway_queues_.assign(gateway->fds().begin(), gateway->fds().end());
   gateway_ifindex_ = static_cast<std::uint32_t>(gateway->ifindex());
   own_ifindexes_.push_back(gateway_ifindex_);
