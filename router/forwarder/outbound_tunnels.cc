@@ -26,8 +26,9 @@ std::uint8_t delivery_ds_field(const gre::TunnelConfig& config, std::uint8_t inn
 // Of the datagram around all. Routing traffic keeps its DSCP whatever the delivery packet shows, but with sequence
 // numbers: there the peer would drop all that it overtook on the way.
 std::uint8_t datagram_ds_field(const gre::TunnelConfig& config, std::uint8_t inner, std::uint8_t delivery, OuterDscp dscp) {
-  if (dscp == OuterDscp::kCopy || !is_routing_traffic(inner)) return outer_ds_field(delivery, dscp);
-  return outer_ds_field(inner, config.sequence ? OuterDscp::kZero : dscp);
+  if (!is_routing_traffic(inner)) return outer_ds_field(delivery, dscp);
+  if (config.sequence) return outer_ds_field(delivery, dscp == OuterDscp::kCopy ? dscp : OuterDscp::kZero);
+  return outer_ds_field(inner, dscp);
 }
 
 // About how many frames a super-frame will be.

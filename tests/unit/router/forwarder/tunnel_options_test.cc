@@ -128,6 +128,31 @@ TEST_F(TunnelOptionsOf, AFrameWithoutIpHasNothingToInherit) {
   EXPECT_TRUE(ipv4_checksum_right(packet));
 }
 
+// IS-IS has no DSCP to show, and is routing traffic all the same.
+TEST_F(TunnelOptionsOf, AFrameOfLlcGoesAsRoutingTraffic) {
+  gre::TunnelConfig config = ends(Family::kV4);
+  config.ethernet = true;
+  at_a(config);
+  struct Case {
+    std::uint16_t ethertype;
+    OuterDscp dscp;
+    std::uint8_t outer_ds;
+  };
+  for (const auto& c : {Case{0x0030, OuterDscp::kRouting, kCs6}, Case{0x0030, OuterDscp::kCopy, kCs6},
+                        Case{0x0030, OuterDscp::kZero, 0}, Case{0x0806, OuterDscp::kRouting, 0}}) {
+    pair.a.entry(pair.b_of_a).dscp = c.dscp;
+    pair.a.publish();
+    for (const unsigned tags : {0U, 1U, 2U}) {
+      Bytes frame = ethernet(c.ethertype, tags);
+      frame.resize(64);
+      pair.a.frame(kTunnelLink, frame, now());
+      const auto sent = pair.a.take_sent();
+      ASSERT_EQ(sent.size(), 1U);
+      EXPECT_EQ(sent[0].ds_field, c.outer_ds) << "EtherType or length " << c.ethertype << " behind " << tags << " tags";
+    }
+  }
+}
+
 TEST_F(TunnelOptionsOf, DontFragmentIsKept) {
   gre::TunnelConfig config = ends(Family::kV4);
   config.df = gre::DfPolicy::kInherit;
