@@ -117,7 +117,7 @@ void Engine::Protocol::send(const wireguard::Route& route, std::span<const std::
   if (sends_first_) socket->go_first(ds_field);
   const SendTrain train{route.remote,     route.local, route.local_ifindex,
                         route.has_local,  datagram.data(), static_cast<std::uint32_t>(datagram.size()),
-                        0,                ds_field};
+                        0,                ds_field,    confirms_};
   const SendResult result = socket->send({&train, 1});
   send_error_ = result.error;
   if (result.error != 0 && result.error != EMSGSIZE) device_.drops().count(DropReason::kSocketError);

@@ -189,6 +189,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   std::uint32_t fwmark_ = 0;
   Mtu default_inner_mtu_{1420};
   std::optional<UdpSocket> send_v4_, send_v6_;
+  bool confirms_ = false;     // what is sent goes to somebody who answers: SendTrain::confirmed
   bool sends_first_ = false;  // from sockets of this thread's own
   std::map<PeerId, PeerState> peers_;
   std::set<std::pair<TimePoint, PeerId>> probes_;

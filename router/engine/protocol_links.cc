@@ -234,7 +234,12 @@ std::size_t Engine::Protocol::write_probe(const PeerState& state, std::uint64_t 
 void Engine::Protocol::send_probe(wireguard::Peer& peer, PeerState& state, std::uint64_t sequence, wireguard::Now at) {
   std::uint8_t packet[128];
   const std::size_t size = write_probe(state, sequence, at.boot, packet);
-  if (size != 0) device_.send_packet(peer, {packet, size}, outer_ds_field(kCs6, state.policy.dscp), at);
+  if (size == 0) return;
+  // On a full uplink ARP and neighbour discovery get lost with the bulk, and then all goes nowhere for seconds. A peer that
+  // answers shows that the neighbour on the way to it is there.
+  confirms_ = state.liveness->state() == Liveness::State::kAlive;
+  device_.send_packet(peer, {packet, size}, outer_ds_field(kCs6, state.policy.dscp), at);
+  confirms_ = false;
 }
 
 Result<void> Engine::Protocol::ping(PeerId id, std::uint32_t number, std::size_t padded) {

@@ -176,11 +176,12 @@ SendResult UdpSocket::send(std::span<const SendTrain> all) noexcept {
   auto& s = *state_;
   const auto trains = all.first(std::min(all.size(), kMaxTrains));
   s.begin(trains.size());
+  const int flags = MSG_DONTWAIT | (trains.size() == 1 && trains[0].confirmed ? MSG_CONFIRM : 0);
   SendState::Position at;
   for (;;) {
     const auto count = s.fill(*this, trains, at);
     if (count == 0) break;
-    const int done = ::sendmmsg(fd_, s.messages.data(), count, MSG_DONTWAIT);
+    const int done = ::sendmmsg(fd_, s.messages.data(), count, flags);
     if (done > 0) {
       at = s.taken(trains, at, static_cast<unsigned>(done));
       continue;

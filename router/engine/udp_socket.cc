@@ -27,6 +27,9 @@ constexpr unsigned kOldMaxSegments = 64;  // UDP_MAX_SEGMENTS before Linux 6.9
 constexpr unsigned kNewMaxSegments = 128;
 constexpr int kPairTries = 100;  // to find a port that is free in both families
 constexpr int kHandshakeBuffer = 128 << 10;  // some 300 handshake messages
+// Of bulk, where routing traffic has sockets of its own and overtakes it. What is passed must lie within the peer's replay
+// window, for the kernel 8128 datagrams; the kernel doubles the figure, and counts a full datagram as some 1.5 KB.
+constexpr int kBulkSendBuffer = 2 << 20;
 constexpr unsigned kHandshakeSocketsLog2 = 5;
 static_assert(1U << kHandshakeSocketsLog2 == UdpSocket::kHandshakeSockets);
 
@@ -124,6 +127,7 @@ FamilySockets share_out(std::vector<UdpSocket> group, unsigned workers, std::uin
   const bool steered = group.front().steer(workers, key);
   out.data.assign(next, next + workers);
   if (!steered) return out;
+  for (UdpSocket& socket : out.data) set_buffer(socket.fd(), SO_SNDBUFFORCE, SO_SNDBUF, kBulkSendBuffer);
   next += workers;
   out.routing.assign(next, next + workers);
   next += workers;

@@ -37,6 +37,9 @@ struct SendTrain {
   std::uint16_t segment_size =
       0;  // 0, or >= size: one datagram (at most 65,507 bytes over IPv4, 65,487 over IPv6)
   std::uint8_t ds_field = 0;  // DSCP and ECN of the outer header
+  // The destination has just answered: the kernel need not ask for its neighbour's link-layer address again (MSG_CONFIRM). For
+  // a train that is sent alone.
+  bool confirmed = false;
 };
 
 // What became of one train. On an error, `sent_bytes` from its start were taken and the rest was given up.

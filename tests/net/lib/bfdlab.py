@@ -70,6 +70,7 @@ class BfdLab:
         unless told otherwise."""
         for site in self.pair.sites.values():
             site.run("tc", "qdisc", "add", "dev", "wan0", "root", "handle", "1:", "tbf", "rate", rate, "burst", "100k", "latency", "400ms")
+            # ARP is not among what is first: see Engine::Protocol::send_probe().
             site.run("tc", "qdisc", "add", "dev", "wan0", "parent", "1:1", "handle", "10:", "pfifo_fast")
 
     def widen(self):

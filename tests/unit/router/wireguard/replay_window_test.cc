@@ -10,8 +10,8 @@
 namespace greywire::wireguard {
 namespace {
 
-constexpr std::uint64_t kW = ReplayWindow::kWindow;
-static_assert(kW == 8128);
+constexpr std::uint64_t kW = ReplayWindow::kWindow, kB = ReplayWindow::kBits;
+static_assert(kW == 32704);
 
 struct Case {
   std::uint64_t counter;
@@ -40,8 +40,8 @@ TEST(ReplayWindow, StartsAtZeroAndTakesNothingTwice) {
        {9, false}});
 }
 
-TEST(ReplayWindow, ReachesExactly8128BelowTheHighest) {
-  const std::uint64_t high = 3 * 8192 + 17;
+TEST(ReplayWindow, ReachesExactly32704BelowTheHighest) {
+  const std::uint64_t high = 3 * kB + 17;
   run({{high, true},
        {high - kW, true},
        {high - kW, false},
@@ -69,7 +69,7 @@ TEST(ReplayWindow, FirstPacketsAroundTheWindow) {
 }
 
 TEST(ReplayWindow, EveryHighestWordAlignment) {
-  for (std::uint64_t high = 20000; high < 20000 + 130; ++high) {
+  for (std::uint64_t high = 3 * kB; high < 3 * kB + 130; ++high) {
     run({{high, true},
          {high - kW, true},
          {high - kW - 1, false},
@@ -80,13 +80,13 @@ TEST(ReplayWindow, EveryHighestWordAlignment) {
 }
 
 TEST(ReplayWindow, JumpsForgetWhatTheyPass) {
-  run({{5, true}, {8192, true}, {5, false}, {8191, true}, {8192 + 64, true}, {128, true}, {127, false}});
+  run({{5, true}, {kB, true}, {5, false}, {kB - 1, true}, {kB + 64, true}, {128, true}, {127, false}});
   run({{5, true},
-       {5 + 8192, true},
-       {5 + 8192 - kW, true},
-       {5 + 3 * 8192, true},
-       {5 + 2 * 8192, false},
-       {5 + 3 * 8192 - kW, true}});
+       {5 + kB, true},
+       {5 + kB - kW, true},
+       {5 + 3 * kB, true},
+       {5 + 2 * kB, false},
+       {5 + 3 * kB - kW, true}});
   run({{100, true}, {std::uint64_t{1} << 60, true}, {(std::uint64_t{1} << 60) - kW, true}, {100, false}});
 }
 
@@ -108,8 +108,8 @@ TEST(ReplayWindow, EndsAtRejectAfterMessages) {
 
 TEST(ReplayWindow, FullRunsInBothDirections) {
   ReplayWindow up;
-  for (std::uint64_t i = 0; i < 20000; ++i) ASSERT_TRUE(up.accept(i));
-  for (std::uint64_t i = 0; i < 20000; ++i) ASSERT_FALSE(up.accept(i));
+  for (std::uint64_t i = 0; i < 2 * kB; ++i) ASSERT_TRUE(up.accept(i));
+  for (std::uint64_t i = 0; i < 2 * kB; ++i) ASSERT_FALSE(up.accept(i));
   ReplayWindow down;
   ASSERT_TRUE(down.accept(kW));
   for (std::uint64_t i = kW; i-- > 0;) ASSERT_TRUE(down.accept(i)) << i;
@@ -125,8 +125,8 @@ TEST(ReplayWindow, AgreesWithATrivialReference) {
     std::uint64_t high = 0;
     bool any = false;
     for (int i = 0; i < 20000; ++i) {
-      const std::uint64_t step = random.below(20) == 0 ? random.below(12000) : random.below(100);
-      const std::uint64_t back = random.below(8200);
+      const std::uint64_t step = random.below(20) == 0 ? random.below(kB * 3 / 2) : random.below(100);
+      const std::uint64_t back = random.below(kB + 8);
       const std::uint64_t counter = random.below(2) == 0 ? high + step : high - std::min(high, back);
       const bool fresh = (!any || counter + kW >= high) && taken.insert(counter).second;
       ASSERT_EQ(window.accept(counter), fresh) << counter << " with " << high;
