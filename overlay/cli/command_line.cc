@@ -20,6 +20,7 @@
 #include "overlay/cli/live_commands.h"
 #include "overlay/cli/man_page.h"
 #include "overlay/cli/render.h"
+#include "overlay/config/frr_config.h"
 #include "overlay/config/load.h"
 #include "overlay/config/near_miss.h"
 #include "overlay/control/site_status_json.h"
@@ -207,7 +208,9 @@ ExitCode metrics_command(const Surroundings& around, const Options& options) {
   });
 }
 
-ExitCode check_command(const Surroundings& around, const Options& options) {
+// Reads the config FILE; what is wrong with it goes to standard error.
+ExitCode with_config(const Surroundings& around, const Options& options,
+                     const std::function<ExitCode(const config::Config&)>& use) {
   struct stat found {};
   if (::stat(options.file.c_str(), &found) != 0) {
     const bool forbidden = errno == EACCES;
@@ -216,10 +219,24 @@ ExitCode check_command(const Surroundings& around, const Options& options) {
   }
   const auto loaded = config::load(options.file);
   for (const auto& line : loaded.diagnostics.lines()) around.err << line << "\n";
-  if (!loaded.config) return ExitCode::kAnswerIsNo;
-  around.out << fmt::format("{}: ok, site {}: peers {}, tunnels {}\n", options.file, loaded.config->site.name,
-                            loaded.config->peers.size(), loaded.config->tunnels.size());
-  return ExitCode::kDone;
+  return loaded.config ? use(*loaded.config) : ExitCode::kAnswerIsNo;
+}
+
+ExitCode check_command(const Surroundings& around, const Options& options) {
+  return with_config(around, options, [&](const config::Config& config) {
+    around.out << fmt::format("{}: ok, site {}: peers {}, tunnels {}\n", options.file, config.site.name, config.peers.size(),
+                              config.tunnels.size());
+    return ExitCode::kDone;
+  });
+}
+
+ExitCode frr_config_command(const Surroundings& around, const Options& options) {
+  return with_config(around, options, [&](const config::Config& config) {
+    const auto text = config::frr_config(config);
+    if (!text) return complain(around, ExitCode::kAnswerIsNo, fmt::format("{}: {}", options.file, text.error().text));
+    around.out << *text;
+    return ExitCode::kDone;
+  });
 }
 
 // One row a command: what --help, the man page and completion say, and what it does.
@@ -259,6 +276,8 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
        [&] { return diff_command(around, options); }},
       {"reload", "Make the daemon read its config file again; a file with an error changes nothing",
        [&] { return reload_command(around, options); }},
+      {"frr-config", "Print neighbours, prefix-lists and maximum prefixes for bgpd, as the config FILE has them",
+       [&] { return frr_config_command(around, options); }},
       {"check", "Check the config FILE without a daemon", [&] { return check_command(around, options); }},
       {"genkey", "Print a new private key", [&] { return genkey_command(around); }},
       {"pubkey", "Print the public key of the private key on standard input",
@@ -279,14 +298,14 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
 }
 
 bool asks_nobody(std::string_view command) {
-  constexpr std::string_view kThese[] = {"check", "genkey", "pubkey", "genpsk", "completion", "man"};
+  constexpr std::string_view kThese[] = {"check", "frr-config", "genkey", "pubkey", "genpsk", "completion", "man"};
   return std::find(std::begin(kThese), std::end(kThese), command) != std::end(kThese);
 }
 
 void add_options(CLI::App& command, Options& options) {
   const std::string name = command.get_name();
   if (name == "explain") command.add_option("ADDRESS", options.address, "IPv4 or IPv6 address")->required();
-  if (name == "check") command.add_option("FILE", options.file, "the site's TOML file")->required();
+  if (name == "check" || name == "frr-config") command.add_option("FILE", options.file, "the site's TOML file")->required();
   if (name == "diff") command.add_option("FILE", options.file, "a TOML file; else the daemon's own");
   if (name == "peers") command.add_option("PEER", options.name, "this one only");
   if (name == "tunnels") command.add_option("TUNNEL", options.name, "this one only");

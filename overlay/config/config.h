@@ -83,6 +83,7 @@ struct Peer {
   std::vector<Prefix> allowed_ips;          // static, beside the overlay addresses
   routing::Ceiling accept;                  // named sets are already put in
   std::uint32_t max_prefixes = 10'000;
+  std::optional<std::uint32_t> asn;         // for frr-config; nullopt: "external"
   std::optional<std::chrono::seconds> keepalive;  // as written, 0 for "off"; see effective_keepalive()
   std::optional<Liveness> liveness = Liveness{};  // nullopt: "off"
   std::chrono::milliseconds hold_up{1000};  // how long a peer that came back must answer before it is used
@@ -172,6 +173,7 @@ struct Routing {
   std::uint32_t table = 254;                // of kKernel: the main one
   std::vector<std::uint8_t> protocols;      // of kKernel: rtm_protocol of the routes that count; none: all daemons' and people's
   std::chrono::milliseconds hold{240'000};  // how long learned entries outlive a zebra that came back without them
+  std::optional<std::uint32_t> asn;         // for frr-config
   std::optional<std::chrono::milliseconds> audit{3'600'000};  // nullopt: "off"
   KeyPositions at;
   friend bool operator==(const Routing&, const Routing&) = default;

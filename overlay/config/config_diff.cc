@@ -44,6 +44,7 @@ constexpr Rule<Routing> kRouting[] = {
     {"zebra", [](const Routing& a, const Routing& b) { return a.zebra != b.zebra; }},
     {"hold", [](const Routing& a, const Routing& b) { return a.hold != b.hold; }},
     {"audit"},
+    {"asn"},
 };
 
 // By what a change of a peer or tunnel is told. The name is what they are known by, and another key is another peer.
@@ -68,6 +69,7 @@ constexpr Part<Peer> kPeerParts[] = {
     {"allowed_ips", other<&Peer::allowed_ips, Peer>},
     {"accept", other<&Peer::accept, Peer>},
     {"max_prefixes", other<&Peer::max_prefixes, Peer>},
+    {"asn", other<&Peer::asn, Peer>},
     {"keepalive", other<&Peer::keepalive, Peer>},
     {"liveness", other<&Peer::liveness, Peer>},
     {"hold_up", other<&Peer::hold_up, Peer>},

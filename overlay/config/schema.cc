@@ -183,7 +183,7 @@ const std::array<Key<Site>, 11> kSite{{
     "names, traffic and state of the peers, so choose an address that only the monitoring reaches.", kOptional}, read_metrics},
 }};
 
-const std::array<Key<Peer>, 17> kPeer{{
+const std::array<Key<Peer>, 18> kPeer{{
   {{"name", "a name of 1 to 32 letters, digits, '-', '_' and '.'", "",
     "The peer, in `[[tunnel]]`, status and logs.", kRequired, kOwn},
    [](Reading& r, const TomlNode& n, Peer& p) { r.text(n, parse_name, p.name); }},
@@ -212,6 +212,9 @@ const std::array<Key<Peer>, 17> kPeer{{
    read_accept},
   {{"max_prefixes", "a number from 1 to 10000000", "10000", "How many learned prefixes this peer may have.", kOptional},
    [](Reading& r, const TomlNode& n, Peer& p) { r.integer(n, 1, 10'000'000, p.max_prefixes); }},
+  {{"asn", "an AS number from 1 to 4294967295", "any but this site's",
+    "The peer's autonomous system, for `greywire frr-config` alone.", kOptional},
+   [](Reading& r, const TomlNode& n, Peer& p) { r.integer(n, 1, 0xffffffffLL, p.asn); }},
   {{"keepalive", "a time from 1s to 65535s, a number of seconds, or \"off\"", "\"25s\" without an endpoint, else \"off\"",
     "WireGuard's persistent keepalive.", kOptional},
    read_keepalive},
@@ -395,7 +398,7 @@ const std::array<Key<Underlay>, 6> kUnderlay{{
    [](Reading& r, const TomlNode& n, Underlay& u) { r.text(n, parse_interface_name, u.vrf); }},
 }};
 
-const std::array<Key<Routing>, 6> kRouting{{
+const std::array<Key<Routing>, 7> kRouting{{
   {{"source", "\"zebra\" or \"kernel\"", "\"zebra\"",
     "`\"zebra\"`: BGP routes of FRR, with the next hops that BGP has. `\"kernel\"`: routes that BIRD, any other daemon or "
     "`ip route` put into the kernel's table with a next hop on `interface`.", kOptional},
@@ -407,6 +410,9 @@ const std::array<Key<Routing>, 6> kRouting{{
     "How long learned prefixes stay when zebra went away or came back without them, which FRR up to 10.7 does while BGP "
     "is up.", kOptional},
    read_hold},
+  {{"asn", "an AS number from 1 to 4294967295", "none",
+    "This site's autonomous system, for `greywire frr-config` alone.", kOptional},
+   [](Reading& r, const TomlNode& n, Routing& s) { r.integer(n, 1, 0xffffffffLL, s.asn); }},
   {{"audit", "a time from 1s to 24h, or \"off\"", "\"1h\"",
     "How often what was learned is compared with the policy and with what the engine has, and the source asked for all of it "
     "again. What differs is put right and counted; so does `greywire audit`.", kOptional},

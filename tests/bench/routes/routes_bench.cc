@@ -1,6 +1,7 @@
 // Learned routes at the size of a full table: lookups, from empty to complete, a peer's prefixes moved, bytes a prefix.
 //
 //   bench_routes [--v4 N] [--v6 N] [--peers N] [--moved N] [--seed N] [--no-limits]
+//   bench_routes --leak N [--peers N] [--seed N]      one peer announces N prefixes, with a maximum of 1,000
 //
 // Routes go the whole way: bytes as zebra of FRR 8.4 sends them, codec, session, adapter with policy, and the engine's book
 // and table. Exits with 1 where a limit is missed, unless --no-limits. Two threads where lookups run beside updates.
@@ -15,6 +16,7 @@
 #include <cstring>
 #include <optional>
 #include <thread>
+#include <unordered_map>
 
 #include "full_table.h"
 #include "router/allowed_ips/allowed_ips_book.h"
@@ -36,6 +38,7 @@ struct Options {
   std::uint32_t peers = 64;
   std::uint64_t seed = 42;
   bool limits = true;
+  std::size_t leak = 0;
 };
 
 TimePoint boot_now() {
@@ -79,17 +82,17 @@ class EngineSide final : public AllowedIpsSink, public RoutingEvents {
   }
   void notice(std::string_view) override {}
   void alert(std::string_view line) override {
-    if (++alerts_ <= 3) fmt::print("alert: {}\n", line);
+    if (++alerts <= 3) fmt::print("alert: {}\n", line);
   }
 
   QuiescentDomain domain;
   AllowedIpsTable table{domain};
   AllowedIpsBook book{table};
+  int alerts = 0;
   double longest = 0;  // s that one batch held the protocol thread
 
  private:
   std::vector<LearnedRoute> routes_;
-  int alerts_ = 0;
 };
 
 std::vector<PeerRouting> peers(std::uint32_t count) {
@@ -108,11 +111,11 @@ std::vector<PeerRouting> peers(std::uint32_t count) {
 // The routing side: a session that is fed by hand, and the adapter.
 class RoutingSide {
  public:
-  RoutingSide(EngineSide& engine, std::uint32_t peer_count)
+  RoutingSide(EngineSide& engine, std::vector<PeerRouting> all)
       : adapter(engine, engine), session_("zebra", adapter) {
     const auto now = boot_now();
     adapter.set_overlay_ifindex(kOverlay, now);
-    adapter.set_peers(peers(peer_count), now);
+    adapter.set_peers(std::move(all), now);
     session_.start(now);
     session_.connected(now);
     Bytes bytes;
@@ -216,6 +219,64 @@ class Verdict {
   bool missed_ = false;
 };
 
+// One peer announces far more than it may; the others have a table of their own.
+int run_leak(const Options& options) {
+  constexpr std::size_t kMaximum = 1000;
+  Verdict verdict(options.limits);
+  auto table = make_full_table(20'000, 0, options.peers, options.seed);
+  std::unordered_map<Prefix, std::uint32_t> owners;
+  for (auto& entry : table) {
+    if (entry.peer == 0) entry.peer = 1;
+    owners[entry.prefix] = entry.peer;
+  }
+  auto leaked = make_full_table(options.leak, 0, 1, options.seed + 9);
+  std::erase_if(leaked, [&](const TableEntry& entry) { return owners.count(entry.prefix) != 0; });
+  fmt::print("{} prefixes from a peer that may have {}, beside {} of {} others\n", leaked.size(), kMaximum, table.size(),
+             options.peers - 1);
+  EngineSide engine;
+  auto all = peers(options.peers);
+  all.front().max_prefixes = kMaximum;
+  RoutingSide routing(engine, std::move(all));
+  stream(routing, table, [] {});
+  routing.finish();
+  const auto count_wrong = [&] {
+    std::size_t right = 0;
+    engine.table.for_each([&](const Prefix& prefix, RouteTarget target) {
+      const auto it = owners.find(prefix);
+      right += it != owners.end() && target != kDiscard && target.value == it->second ? 1U : 0U;
+    });
+    return static_cast<double>(owners.size() - right);
+  };
+  verdict.line("prefixes of the others that lead elsewhere, before", count_wrong(), 0, true, "");
+  malloc_trim(0);
+  const auto before = heap_bytes();
+  const int alerts = engine.alerts;
+  const auto start = Clock::now();
+  stream(routing, leaked, [] {});
+  routing.finish();
+  fmt::print("{:<58} {:>10.1f} s\n", "the leak took", seconds_since(start));
+  const auto status = routing.adapter.status();
+  verdict.line("prefixes of the leaking peer", static_cast<double>(status.peers.front().accepted), kMaximum, true, "");
+  verdict.line("... and at least", static_cast<double>(status.peers.front().accepted), kMaximum, false, "");
+  verdict.line("refused, each a discard", static_cast<double>(status.refused), static_cast<double>(leaked.size() - kMaximum), false, "");
+  verdict.line("prefixes of the others that lead elsewhere", count_wrong(), 0, true, "");
+  verdict.line("bytes a leaked prefix", static_cast<double>(heap_bytes() - before) / static_cast<double>(leaked.size()), 250, true, "");
+  verdict.line("lines in the log", engine.alerts - alerts, 1, true, "");
+  Bytes bytes;
+  for (const auto& entry : leaked) {
+    append_route(bytes, entry, kOverlay, true);
+    if (bytes.size() >= kReadBytes) {
+      routing.feed(bytes);
+      bytes.clear();
+    }
+  }
+  routing.feed(bytes);
+  routing.finish();
+  verdict.line("prefixes left after its withdrawal", static_cast<double>(engine.table.size()), static_cast<double>(table.size()), true, "");
+  verdict.line("prefixes of the others that lead elsewhere, after", count_wrong(), 0, true, "");
+  return verdict.status();
+}
+
 int run(const Options& options) {
   Verdict verdict(options.limits);
   auto table = make_full_table(options.v4, options.v6, options.peers, options.seed);
@@ -227,7 +288,7 @@ int run(const Options& options) {
   EngineSide engine;
   auto& reader = engine.domain.add_reader();
   std::optional<RoutingSide> routing;
-  routing.emplace(engine, options.peers);
+  routing.emplace(engine, peers(options.peers));
 
   auto start = Clock::now();
   stream(*routing, table, [] {});
@@ -357,12 +418,14 @@ int main(int argc, char** argv) {
       options.peers = static_cast<std::uint32_t>(value);
     } else if (name == "--moved") {
       options.moved = value;
+    } else if (name == "--leak") {
+      options.leak = value;
     } else if (name == "--seed") {
       options.seed = value;
     } else {
-      fmt::print(stderr, "usage: bench_routes [--v4 N] [--v6 N] [--peers N] [--moved N] [--seed N] [--no-limits]\n");
+      fmt::print(stderr, "usage: bench_routes [--v4 N] [--v6 N] [--peers N] [--moved N] [--seed N] [--no-limits] [--leak N]\n");
       return 2;
     }
   }
-  return greywire::bench::run(options);
+  return options.leak != 0 ? greywire::bench::run_leak(options) : greywire::bench::run(options);
 }
