@@ -51,6 +51,7 @@ void check_routing(const Config& config, Diagnostics& diagnostics) {
     return;
   }
   belongs_to("zebra", "zebra");
+  belongs_to("inject", "zebra");
   if (config.underlay.table && *config.underlay.table == routing.table) {
     diagnostics.error(routing.at.of("table"), fmt::format("table {} is the underlay's: routes learned from it would lead "
                                                           "outer packets into the tunnel", routing.table));

@@ -173,6 +173,7 @@ struct Routing {
   std::uint32_t table = 254;                // of kKernel: the main one
   std::vector<std::uint8_t> protocols;      // of kKernel: rtm_protocol of the routes that count; none: all daemons' and people's
   std::chrono::milliseconds hold{240'000};  // how long learned entries outlive a zebra that came back without them
+  bool inject = false;                      // static allowed-IPs as routes into zebra
   std::optional<std::uint32_t> asn;         // for frr-config
   std::optional<std::chrono::milliseconds> audit{3'600'000};  // nullopt: "off"
   KeyPositions at;

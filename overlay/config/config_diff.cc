@@ -43,6 +43,7 @@ constexpr Rule<Routing> kRouting[] = {
     {"protocols", [](const Routing& a, const Routing& b) { return a.protocols != b.protocols; }},
     {"zebra", [](const Routing& a, const Routing& b) { return a.zebra != b.zebra; }},
     {"hold", [](const Routing& a, const Routing& b) { return a.hold != b.hold; }},
+    {"inject", [](const Routing& a, const Routing& b) { return a.inject != b.inject; }},
     {"audit"},
     {"asn"},
 };

@@ -398,7 +398,7 @@ const std::array<Key<Underlay>, 6> kUnderlay{{
    [](Reading& r, const TomlNode& n, Underlay& u) { r.text(n, parse_interface_name, u.vrf); }},
 }};
 
-const std::array<Key<Routing>, 7> kRouting{{
+const std::array<Key<Routing>, 8> kRouting{{
   {{"source", "\"zebra\" or \"kernel\"", "\"zebra\"",
     "`\"zebra\"`: BGP routes of FRR, with the next hops that BGP has. `\"kernel\"`: routes that BIRD, any other daemon or "
     "`ip route` put into the kernel's table with a next hop on `interface`.", kOptional},
@@ -410,6 +410,10 @@ const std::array<Key<Routing>, 7> kRouting{{
     "How long learned prefixes stay when zebra went away or came back without them, which FRR up to 10.7 does while BGP "
     "is up.", kOptional},
    read_hold},
+  {{"inject", "true or false", "false",
+    "`true` gives zebra the peers' `allowed_ips` as routes of type NHRP while the peer is reachable, so that bgpd can "
+    "`redistribute nhrp`. Not beside FRR's nhrpd. Only with `source = \"zebra\"`.", kOptional},
+   [](Reading& r, const TomlNode& n, Routing& s) { r.boolean(n, s.inject); }},
   {{"asn", "an AS number from 1 to 4294967295", "none",
     "This site's autonomous system, for `greywire frr-config` alone.", kOptional},
    [](Reading& r, const TomlNode& n, Routing& s) { r.integer(n, 1, 0xffffffffLL, s.asn); }},

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 #include <boost/asio/post.hpp>
 
 #include "overlay/control/site_status_json.h"
@@ -17,6 +18,7 @@ namespace {
 constexpr std::chrono::seconds kRefresh{5};
 constexpr std::chrono::minutes kKeepEndpoints{1};
 constexpr std::size_t kMaxAlerts = 50;
+constexpr std::int64_t kRejectAfter = 180;  // seconds, whitepaper §6.1
 
 }  // namespace
 
@@ -29,6 +31,7 @@ RunningSite::RunningSite(config::Config config, SiteOptions site_options)
 RunningSite::~RunningSite() {
   capture_.reset();
   metrics_.reset();
+  injector_ = nullptr;
   source_.reset();
   control_.stop();
   uapi_.reset();
@@ -192,6 +195,9 @@ void RunningSite::refresh() {
     PeerRecord* record = record_of(peer.id);
     if (record == nullptr) continue;
     look_for(*record, peer);
+    const auto age = engine::wall_now().seconds - peer.last_handshake.seconds;
+    const bool fresh = peer.last_handshake != WallTime{} && age <= kRejectAfter;
+    if (std::exchange(record->handshake_fresh, fresh) != fresh) inject_static();
     if (!peer.endpoint || record->underlay == peer.endpoint->address.family()) continue;
     record->underlay = peer.endpoint->address.family();
     changed = true;

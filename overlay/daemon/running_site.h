@@ -35,6 +35,7 @@
 #include "router/engine/engine.h"
 #include "routing/adapter.h"
 #include "routing/route_source.h"
+#include "routing/zapi/client.h"
 
 namespace greywire::daemon {
 
@@ -60,6 +61,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
     PeerId id;
     Reachability reachability;  // always usable where probes are off
     std::optional<Family> underlay;
+    bool handshake_fresh = false;  // younger than Reject-After-Time
     std::optional<Mtu> inner;  // the largest packet that its path takes, where the engine searches for it
     std::unique_ptr<PeerEndpoints> endpoints;  // none: the peer calls
   };
@@ -170,6 +172,8 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   control::RoutesReport routes() const;
   std::string next_hop_text(const routing::NextHop& hop) const;
   control::AuditReport audit();
+  void inject_static();
+  bool is_tracked_up(const PeerRecord& record) const;
   void audit_later();  // after the interval that the config says
 
   // greywire explain (running_site_explain.cc)
@@ -241,6 +245,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<routing::RoutingAdapter> adapter_;
   std::unique_ptr<routing::RouteSource> source_;
+  routing::zapi::Client* injector_ = nullptr;  // source_, where static allowed-IPs go into zebra
   std::optional<WgControl> wg_control_;
   std::unique_ptr<control::LocalServer> uapi_;
   control::ControlApi control_;

@@ -184,9 +184,13 @@ links::LinkSpec RunningSite::desired_gateway(links::DesiredLinks& all) {
     if (!first) first = own;
   }
   gateway.addresses.push_back(links::LinkAddress::plain(derived_.link_local, 128));
-  const auto route = [&](const Prefix& to) {
+  // zebra takes the upper byte of a kernel route's metric for its distance: ours must not stand before the injected one.
+  constexpr std::uint32_t kBehindInjected = 250U << 24 | 20;
+  const std::uint32_t static_metric = config_->routing && config_->routing->inject ? kBehindInjected : 0;
+  const auto route = [&](const Prefix& to, std::uint32_t metric = 0) {
     links::DeviceRoute r;
     r.destination = to;
+    r.metric = metric;
     r.device = gateway.name;
     r.preferred_source = to.family() == Family::kV4 ? own_v4 : own_v6;
     if (to.address().is_link_local()) r.preferred_source.reset();
@@ -202,7 +206,7 @@ links::LinkSpec RunningSite::desired_gateway(links::DesiredLinks& all) {
       }
     }
     route(Prefix::host(config::link_local_of(record.config->public_key)));
-    for (const Prefix& prefix : record.config->allowed_ips) route(prefix);
+    for (const Prefix& prefix : record.config->allowed_ips) route(prefix, static_metric);
   }
   return gateway;
 }
@@ -247,6 +251,7 @@ links::DesiredLinks RunningSite::desired() {
 void RunningSite::reconcile() {
   reconcile_pending_ = false;
   made_links_ = true;
+  inject_static();
   const auto outcome = links::reconcile(*netlink_, desired());
   if (!outcome) return alert("cannot read this host's links: " + outcome.error().text);
   std::set<std::string> problems;

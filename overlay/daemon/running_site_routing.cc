@@ -2,7 +2,6 @@
 #include "overlay/daemon/running_site.h"
 #include "router/engine/boot_clock.h"
 #include "routing/kernel_routes/client.h"
-#include "routing/zapi/client.h"
 
 namespace greywire::daemon {
 
@@ -47,10 +46,29 @@ void RunningSite::start_routing() {
     filter.never = {links::kProtocol};
     source_ = std::make_unique<routing::kernel::Client>(io_, std::move(filter), *adapter_, engine::boot_now);
   } else {
-    source_ = std::make_unique<routing::zapi::Client>(io_, config_->routing->zebra, *adapter_, engine::boot_now);
+    auto zebra = std::make_unique<routing::zapi::Client>(io_, config_->routing->zebra, *adapter_, engine::boot_now);
+    if (config_->routing->inject) injector_ = zebra.get();
+    source_ = std::move(zebra);
+    inject_static();
   }
   source_->start();
   audit_later();
+}
+
+// Where no probe says whether the peer is there, its last handshake does.
+bool RunningSite::is_tracked_up(const PeerRecord& record) const {
+  if (!record.reachability.usable()) return false;
+  return (record.config->liveness && !record.config->overlay_addresses.empty()) || record.handshake_fresh;
+}
+
+void RunningSite::inject_static() {
+  if (injector_ == nullptr) return;
+  std::set<Prefix> prefixes;
+  for (const auto& [name, record] : peers_) {
+    if (!is_tracked_up(record)) continue;
+    prefixes.insert(record.config->allowed_ips.begin(), record.config->allowed_ips.end());
+  }
+  injector_->inject(std::move(prefixes), gateway_ifindex_);
 }
 
 control::AuditReport RunningSite::audit() {

@@ -59,6 +59,11 @@ class Client::Connection : public std::enable_shared_from_this<Client::Connectio
     proceed();
   }
 
+  void inject(std::set<Prefix> prefixes, std::uint32_t ifindex) {
+    session_.inject(std::move(prefixes), ifindex);
+    proceed();
+  }
+
   void abandon() {
     abandoned_ = true;
     close();
@@ -193,6 +198,9 @@ void Client::start() {
 }
 void Client::stop() {
   connection_->stop();
+}
+void Client::inject(std::set<Prefix> prefixes, std::uint32_t ifindex) {
+  connection_->inject(std::move(prefixes), ifindex);
 }
 void Client::resync() {
   connection_->resync();

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
@@ -34,6 +35,7 @@ class Client final : public RouteSource {
   void resync() override;
   void rearm() override;
 
+  void inject(std::set<Prefix> prefixes, std::uint32_t ifindex);  // see Session::inject
   Session::State state() const;
   std::string release() const;
   const SourceCounters& counters() const override;

@@ -176,7 +176,37 @@ Bytes encode(std::uint16_t command, std::span<const std::uint8_t> body) {
   return message;
 }
 
+// What ROUTE_ADD and ROUTE_DELETE begin with.
+Bytes route_object(const Dialect& dialect, const Prefix& prefix, std::uint32_t message) {
+  Bytes body{injected_type(dialect.hello), 0, 0, 0, 0, 0, 0};  // type, instance, flags
+  body.resize(body.size() + 4);
+  store_be32(&body[body.size() - 4], message);
+  body.push_back(1);  // unicast
+  body.push_back(prefix.family() == Family::kV4 ? kWireIpv4 : kWireIpv6);
+  body.push_back(static_cast<std::uint8_t>(prefix.length()));
+  const auto bytes = prefix.address().bytes().first((prefix.length() + 7) / 8);
+  body.insert(body.end(), bytes.begin(), bytes.end());
+  return body;
+}
+
 }  // namespace
+
+std::uint8_t injected_type(std::uint16_t hello_command) { return hello_command == 18 ? 12 : 13; }
+
+// ROUTE_ADD and ROUTE_DELETE stand three and two before REDISTRIBUTE_ADD in every release.
+Bytes encode_route_add(const Dialect& dialect, const Prefix& prefix, std::uint32_t ifindex) {
+  Bytes body = route_object(dialect, prefix, kHasNextHops);
+  const std::size_t at = body.size();
+  body.resize(at + 12);
+  body[at + 1] = 1;      // next hops
+  body[at + 2 + 4] = 1;  // behind the VRF: its type, an interface
+  store_be32(&body[at + 2 + 6], ifindex);
+  return encode(static_cast<std::uint16_t>(dialect.redistribute_add - 3), body);
+}
+
+Bytes encode_route_delete(const Dialect& dialect, const Prefix& prefix) {
+  return encode(static_cast<std::uint16_t>(dialect.redistribute_add - 2), route_object(dialect, prefix, 0));
+}
 
 Bytes encode_probe() {
   return encode(kInvalidCommand, {});

@@ -40,6 +40,13 @@ Bytes encode_redistribute_add(const Dialect& dialect, Afi afi, std::uint8_t rout
 // Ends the subscription; no withdrawals follow.
 Bytes encode_redistribute_delete(const Dialect& dialect, Afi afi, std::uint8_t route_type);
 
+// The route type that we may own: NHRP's, which bgpd can redistribute and which nobody else has where nhrpd does not run.
+std::uint8_t injected_type(std::uint16_t hello_command);
+
+// A route of ours over an interface, without a gateway, in the default VRF; and its end.
+Bytes encode_route_add(const Dialect& dialect, const Prefix& prefix, std::uint32_t ifindex);
+Bytes encode_route_delete(const Dialect& dialect, const Prefix& prefix);
+
 // The route object of REDISTRIBUTE_ROUTE_ADD and _DEL. Labels, segment routing, colours and backups are read
 // over.
 struct WireRoute {

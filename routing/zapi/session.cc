@@ -178,7 +178,7 @@ void Session::handle_probe_answer(const Frame& frame, TimePoint now) {
 
 void Session::greet(std::uint16_t hello_command, TimePoint now) {
   hello_command_ = hello_command;
-  send(encode_hello(hello_command, 0));
+  send(encode_hello(hello_command, injects_ ? injected_type(hello_command) : std::uint8_t{0}));
   deadline_ = now + timing_.reply_timeout;
   enter(State::kGreeting, {}, now);
 }
@@ -204,6 +204,8 @@ void Session::handle_greeting_answer(const Frame& frame, TimePoint now) {
 void Session::subscribe(std::span<const Dialect> dialects, TimePoint now) {
   dialect_ = &dialects.front();
   decoder_ = RouteDecoder(dialects);
+  injected_.clear();
+  send_injected();
   ask_for_all(now);
 }
 
@@ -213,6 +215,24 @@ void Session::resync(TimePoint now) {
   send(encode_redistribute_delete(*dialect_, Afi::kIpv4, dialect_->bgp));
   send(encode_redistribute_delete(*dialect_, Afi::kIpv6, dialect_->bgp));
   ask_for_all(now);
+}
+
+void Session::inject(std::set<Prefix> prefixes, std::uint32_t ifindex) {
+  injects_ = true;
+  if (ifindex != inject_ifindex_) injected_.clear();  // an ADD replaces
+  to_inject_ = std::move(prefixes);
+  inject_ifindex_ = ifindex;
+  if (state_ >= State::kDumping) send_injected();
+}
+
+void Session::send_injected() {
+  for (const Prefix& prefix : injected_) {
+    if (to_inject_.count(prefix) == 0) send(encode_route_delete(*dialect_, prefix));
+  }
+  for (const Prefix& prefix : to_inject_) {
+    if (injected_.count(prefix) == 0) send(encode_route_add(*dialect_, prefix, inject_ifindex_));
+  }
+  injected_ = to_inject_;
 }
 
 void Session::ask_for_all(TimePoint now) {

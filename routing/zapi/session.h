@@ -1,6 +1,7 @@
 // The session with zebra as a pure state machine: connect, find out the release, HELLO, subscribe to BGP's
 // routes of both families, read the dump up to the barrier, then follow the changes. Any trouble ends the
-// session; another follows after a backoff. We only listen: HELLO claims no protocol.
+// session; another follows after a backoff. HELLO claims no protocol unless routes are to be injected; then it is
+// NHRP's, and zebra takes our routes away when the session ends.
 //
 //   kWaiting ─► kConnecting ─► kProbing ─► kGreeting ─► kDumping ─► kSynced
 //      ▲             │             │            │           │          │
@@ -13,6 +14,7 @@
 
 #include <deque>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 
@@ -46,6 +48,11 @@ class Session {
   void stop(TimePoint now);  // closes; start() may follow
   void resync(TimePoint now);  // when synced: subscribes anew, which makes zebra send all of it
 
+  // Routes of ours in zebra: these and no others, over this interface. The first call must come before start(), since it is
+  // HELLO that claims the route type.
+  void inject(std::set<Prefix> prefixes, std::uint32_t ifindex);
+  std::size_t injected() const { return injected_.size(); }  // as told to zebra
+
   void connected(TimePoint now);
   void connect_failed(std::string_view why, TimePoint now);
   void received(std::span<const std::uint8_t> bytes, TimePoint now);  // any cut of the stream
@@ -73,6 +80,7 @@ class Session {
   void greet(std::uint16_t hello_command, TimePoint now);
   void subscribe(std::span<const Dialect> dialects, TimePoint now);
   void ask_for_all(TimePoint now);
+  void send_injected();
   void refuse_release(std::string_view detail, TimePoint now);
 
   const std::string name_;
@@ -91,6 +99,10 @@ class Session {
   const Dialect* dialect_ = nullptr;  // command numbers: the same in all candidates of the decoder
   RouteDecoder decoder_;
   Route route_;  // reused, so that a dump allocates little
+  bool injects_ = false;
+  std::set<Prefix> to_inject_;
+  std::set<Prefix> injected_;  // in this session
+  std::uint32_t inject_ifindex_ = 0;
   SourceCounters counters_;
 };
 

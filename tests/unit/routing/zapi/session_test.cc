@@ -337,5 +337,47 @@ TEST(Session, AsksForEverythingAgain) {
   EXPECT_EQ(bench.session.counters().dumps, 2U);
 }
 
+TEST(Session, InjectsRoutesAndTakesThemBack) {
+  for (const char* release : {"8.4", "10.2"}) {
+    SCOPED_TRACE(release);
+    const auto prefix = [](const char* text) { return Prefix::parse(text).value(); };
+    Bench bench(dialect_of(release));
+    bench.zebra->takes_routes = true;
+    const auto add = static_cast<std::uint16_t>(bench.release.redistribute_add - 3);
+    const auto remove = static_cast<std::uint16_t>(add + 1);
+    bench.session.inject({prefix("10.30.0.0/16"), prefix("fd00:30::/48")}, 7);
+    bench.come_up();
+    const auto& seen = bench.zebra->seen;
+    const auto& bodies = bench.zebra->bodies;
+    const auto at = static_cast<std::size_t>(std::find(seen.begin(), seen.end(), add) - seen.begin());
+    ASSERT_LT(at + 1, seen.size());
+    const std::uint8_t type = bench.release.hello == 18 ? 12 : 13;
+    EXPECT_EQ(bodies.at(at), (Bytes{type, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 16, 10, 30, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 7}));
+    const auto decoded = decode_route(bench.release, bodies.at(at + 1));
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(decoded->prefix, prefix("fd00:30::/48"));
+    EXPECT_EQ(decoded->next_hops.at(0).ifindex, 7U);
+    const auto hello = static_cast<std::size_t>(std::find(seen.begin(), seen.end(), bench.release.hello) - seen.begin());
+    EXPECT_EQ(bodies.at(hello).at(0), type) << "so that zebra takes them away with us";
+
+    bench.session.inject({prefix("10.30.0.0/16")}, 7);
+    bench.run();
+    EXPECT_EQ(seen.back(), remove);
+    EXPECT_EQ(decode_route(bench.release, bodies.back())->prefix, prefix("fd00:30::/48"));
+    const auto count = seen.size();
+    bench.session.inject({prefix("10.30.0.0/16")}, 7);
+    bench.run();
+    EXPECT_EQ(seen.size(), count) << "nothing new";
+    EXPECT_EQ(bench.session.state(), State::kSynced);
+
+    bench.session.closed("gone", bench.now);  // the next session tells all of it again
+    bench.run();
+    bench.expire();
+    bench.session.connected(bench.now);
+    bench.run();
+    EXPECT_EQ(std::count(seen.begin(), seen.end(), add), 3);
+  }
+}
+
 }  // namespace
 }  // namespace greywire::routing::zapi

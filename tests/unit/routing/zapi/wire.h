@@ -80,6 +80,7 @@ class FakeZebra {
   explicit FakeZebra(const Dialect& dialect) : dialect_(dialect) {}
 
   Bytes dump;
+  bool takes_routes = false;  // ROUTE_ADD and ROUTE_DELETE
   std::vector<std::uint16_t> seen;  // commands of the client, in order
   std::vector<Bytes> bodies;
 
@@ -104,6 +105,7 @@ class FakeZebra {
     }
     if (frame.command == dialect_.redistribute_add) return frame.body[0] == 1 ? dump : Bytes{};
     if (frame.command == dialect_.redistribute_add + 1) return {};  // the end of a subscription
+    if (takes_routes && (frame.command == dialect_.redistribute_add - 3 || frame.command == dialect_.redistribute_add - 2)) return {};
     return message(dialect_.error, {2, 0, 0, 0});
   }
 
