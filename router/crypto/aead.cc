@@ -49,6 +49,8 @@ std::string_view aead_provider_name(AeadProvider provider) {
       return "openssl";
     case AeadProvider::kIpsecMb:
       return "ipsec-mb";
+    case AeadProvider::kAvx512:
+      return "avx512";
   }
   return "unknown";
 }
@@ -62,6 +64,7 @@ std::vector<AeadProvider> available_aeads() {
     // a restricted OpenSSL (FIPS) has no ChaCha20-Poly1305
   }
   if (ipsec_mb_available()) providers.push_back(AeadProvider::kIpsecMb);
+  if (avx512_available()) providers.push_back(AeadProvider::kAvx512);
   return providers;
 }
 
@@ -73,6 +76,8 @@ std::unique_ptr<Aead> make_aead(AeadProvider provider) {
       return make_openssl_aead();
     case AeadProvider::kIpsecMb:
       return make_ipsec_mb_aead();
+    case AeadProvider::kAvx512:
+      return make_avx512_aead();
   }
   throw std::runtime_error("no such AEAD provider");
 }

@@ -42,12 +42,12 @@ struct OpenJob {
 class Aead {
  public:
   virtual ~Aead() = default;
-  virtual std::string_view name() const = 0;  // "libsodium", "openssl", "ipsec-mb"
+  virtual std::string_view name() const = 0;  // "libsodium", "openssl", "ipsec-mb", "avx512"
   virtual void seal(const SymmetricKey& key, std::span<const SealJob> jobs) = 0;
   virtual void open(const SymmetricKey& key, std::span<OpenJob> jobs) = 0;
 };
 
-enum class AeadProvider : std::uint8_t { kSodium, kOpenSsl, kIpsecMb };
+enum class AeadProvider : std::uint8_t { kSodium, kOpenSsl, kIpsecMb, kAvx512 };
 
 std::string_view aead_provider_name(AeadProvider provider);
 

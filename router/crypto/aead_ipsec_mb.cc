@@ -59,7 +59,7 @@ class IpsecMbAead final : public Aead {
     for (OpenJob& job : jobs) {
       store_le64(nonce.data() + 4, job.counter);
       job.ok = run(key, nonce, job.in, job.out, job.size, tag.data(), IMB_DIR_DECRYPT) &&
-               constant_time_equal(tag, {job.in + job.size, kTagSize});
+               constant_time_equal<kTagSize>(tag, std::span<const std::uint8_t, kTagSize>(job.in + job.size, kTagSize));
       if (!job.ok && job.size != 0) wipe(job.out, job.size);
     }
     wipe(tag);

@@ -216,13 +216,19 @@ TEST_P(KeyErasure, SealingAndOpeningLeaveNoKey) {
     std::array<std::uint8_t, 100> packet{};
     for (int i = 0; i < 40; ++i) pair.one.device.send_packet(*pair.one.peer, packet, 0, at(1s));
     Session& receiver = *pair.other.peer->next;
+    std::vector<OpenJob> jobs;  // alone, then the rest as a run of one size
     for (auto& datagram : pair.one.sent) {
-      OpenJob job{load_le64(datagram.data() + transport::kCounter), datagram.data() + kTransportHeaderSize,
-                  datagram.data() + kTransportHeaderSize,
-                  static_cast<std::uint32_t>(datagram.size() - kMinTransportSize), false};
-      pair.aead->open(receiver.receive_key(), {&job, 1});
-      EXPECT_TRUE(job.ok);
+      jobs.push_back({load_le64(datagram.data() + transport::kCounter), datagram.data() + kTransportHeaderSize,
+                      datagram.data() + kTransportHeaderSize,
+                      static_cast<std::uint32_t>(datagram.size() - kMinTransportSize), false});
     }
+    const auto all = std::span(jobs);
+    pair.aead->open(receiver.receive_key(), all.first(1));
+    pair.aead->open(receiver.receive_key(), all.subspan(1));
+    for (const OpenJob& job : jobs) EXPECT_TRUE(job.ok);
+    std::vector<SealJob> seals;
+    for (std::size_t i = 1; i < jobs.size(); ++i) seals.push_back({i, jobs[i].out, jobs[i].out, jobs[i].size});
+    pair.aead->seal(receiver.receive_key(), seals);
     pair.both([](End& end) { end.device.remove_peer(end.peer->id); });
     expect(pair, {kPrivate}, {kSend, kReceive});  // while the contexts live
   }

@@ -1,0 +1,360 @@
+// ChaCha20-Poly1305 of 16 packets at a time, one a lane: each vector holds the same word of 16 packets' states. Packets of
+// a train are all of one size, so nothing is wasted on ends, and Poly1305 needs no powers of its key. What is not a run of
+// equal sizes goes to another provider.
+//
+// ChaCha20: RFC 8439 §2.3. Poly1305: §2.5, in limbs of 44, 44 and 42 bits with AVX-512 IFMA. Constant time: nothing but
+// sizes and addresses decides where it goes.
+#include "router/crypto/aead_providers.h"
+
+#if defined(__x86_64__)
+
+#ifndef __clang__
+// GCC 12 warns of its own _mm512_undefined_epi32().
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+#include <sodium.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include "router/base/byte_order.h"
+#include "router/crypto/constant_time.h"
+#include "router/crypto/wipe.h"
+
+#define GREYWIRE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512ifma")))
+#define GREYWIRE_AVX512_INLINE GREYWIRE_AVX512 __attribute__((always_inline)) inline
+
+namespace greywire {
+namespace {
+
+constexpr std::size_t kLanes = 16;
+constexpr std::size_t kChunk = 64;  // a ChaCha20 block
+constexpr std::size_t kStackToClear = 8192;  // more than the frames below hold
+
+// Up to 16 packets of one size. Lanes that are not used repeat the first one and write nothing.
+struct Group {
+  std::array<const std::uint8_t*, kLanes> in;
+  std::array<std::uint8_t*, kLanes> out;
+  std::array<std::uint64_t, kLanes> counters;
+  std::array<std::array<std::uint8_t, kTagSize>, kLanes> tags;  // result
+  std::size_t used = 0;
+  std::size_t size = 0;
+};
+
+using Words = __m512i[kLanes];
+
+GREYWIRE_AVX512_INLINE void quarter_round(__m512i& a, __m512i& b, __m512i& c, __m512i& d) {
+  a = _mm512_add_epi32(a, b);
+  d = _mm512_rol_epi32(_mm512_xor_si512(d, a), 16);
+  c = _mm512_add_epi32(c, d);
+  b = _mm512_rol_epi32(_mm512_xor_si512(b, c), 12);
+  a = _mm512_add_epi32(a, b);
+  d = _mm512_rol_epi32(_mm512_xor_si512(d, a), 8);
+  c = _mm512_add_epi32(c, d);
+  b = _mm512_rol_epi32(_mm512_xor_si512(b, c), 7);
+}
+
+// Rows become columns: x[w] with word w of 16 lanes becomes x[i] with the 16 words of lane i.
+GREYWIRE_AVX512_INLINE void transpose(Words& x) {
+  Words y;
+  for (int q = 0; q < 4; ++q) {
+    const __m512i a = _mm512_unpacklo_epi32(x[4 * q], x[4 * q + 1]);
+    const __m512i b = _mm512_unpackhi_epi32(x[4 * q], x[4 * q + 1]);
+    const __m512i c = _mm512_unpacklo_epi32(x[4 * q + 2], x[4 * q + 3]);
+    const __m512i d = _mm512_unpackhi_epi32(x[4 * q + 2], x[4 * q + 3]);
+    y[4 * q] = _mm512_unpacklo_epi64(a, c);
+    y[4 * q + 1] = _mm512_unpackhi_epi64(a, c);
+    y[4 * q + 2] = _mm512_unpacklo_epi64(b, d);
+    y[4 * q + 3] = _mm512_unpackhi_epi64(b, d);
+  }
+  for (int j = 0; j < 4; ++j) {
+    const __m512i p = _mm512_shuffle_i32x4(y[j], y[4 + j], 0x44);
+    const __m512i q = _mm512_shuffle_i32x4(y[j], y[4 + j], 0xee);
+    const __m512i u = _mm512_shuffle_i32x4(y[8 + j], y[12 + j], 0x44);
+    const __m512i v = _mm512_shuffle_i32x4(y[8 + j], y[12 + j], 0xee);
+    x[j] = _mm512_shuffle_i32x4(p, u, 0x88);
+    x[4 + j] = _mm512_shuffle_i32x4(p, u, 0xdd);
+    x[8 + j] = _mm512_shuffle_i32x4(q, v, 0x88);
+    x[12 + j] = _mm512_shuffle_i32x4(q, v, 0xdd);
+  }
+}
+
+// Block `number` of the key stream of each lane: afterwards x[i] is lane i's 64 bytes.
+GREYWIRE_AVX512_INLINE void key_stream(const std::uint8_t* key, std::uint32_t number, __m512i counter_low, __m512i counter_high,
+                                       Words& x) {
+  const auto word = [key](int i) GREYWIRE_AVX512 { return _mm512_set1_epi32(static_cast<int>(load_le32(key + 4 * i))); };
+  const __m512i c0 = _mm512_set1_epi32(0x61707865), c1 = _mm512_set1_epi32(0x3320646e);
+  const __m512i c2 = _mm512_set1_epi32(0x79622d32), c3 = _mm512_set1_epi32(0x6b206574);
+  const __m512i block = _mm512_set1_epi32(static_cast<int>(number));
+  x[0] = c0, x[1] = c1, x[2] = c2, x[3] = c3;
+  for (int i = 0; i < 8; ++i) x[4 + i] = word(i);
+  x[12] = block, x[13] = _mm512_setzero_si512(), x[14] = counter_low, x[15] = counter_high;
+  for (int round = 0; round < 10; ++round) {
+    quarter_round(x[0], x[4], x[8], x[12]);
+    quarter_round(x[1], x[5], x[9], x[13]);
+    quarter_round(x[2], x[6], x[10], x[14]);
+    quarter_round(x[3], x[7], x[11], x[15]);
+    quarter_round(x[0], x[5], x[10], x[15]);
+    quarter_round(x[1], x[6], x[11], x[12]);
+    quarter_round(x[2], x[7], x[8], x[13]);
+    quarter_round(x[3], x[4], x[9], x[14]);
+  }
+  x[0] = _mm512_add_epi32(x[0], c0), x[1] = _mm512_add_epi32(x[1], c1);
+  x[2] = _mm512_add_epi32(x[2], c2), x[3] = _mm512_add_epi32(x[3], c3);
+  for (int i = 0; i < 8; ++i) x[4 + i] = _mm512_add_epi32(x[4 + i], word(i));
+  x[12] = _mm512_add_epi32(x[12], block);
+  x[14] = _mm512_add_epi32(x[14], counter_low), x[15] = _mm512_add_epi32(x[15], counter_high);
+  transpose(x);
+}
+
+// Eight lanes of 64 bytes become eight vectors: w[j] has the j-th 64-bit word of each lane.
+GREYWIRE_AVX512_INLINE void words_of(const __m512i* lanes, __m512i (&w)[8]) {
+  __m512i low[4], high[4];
+  for (int q = 0; q < 4; ++q) {
+    low[q] = _mm512_unpacklo_epi64(lanes[2 * q], lanes[2 * q + 1]);
+    high[q] = _mm512_unpackhi_epi64(lanes[2 * q], lanes[2 * q + 1]);
+  }
+  for (int odd = 0; odd < 2; ++odd) {
+    const __m512i* v = odd != 0 ? high : low;
+    const __m512i p = _mm512_shuffle_i64x2(v[0], v[1], 0x44), q = _mm512_shuffle_i64x2(v[0], v[1], 0xee);
+    const __m512i r = _mm512_shuffle_i64x2(v[2], v[3], 0x44), s = _mm512_shuffle_i64x2(v[2], v[3], 0xee);
+    w[odd] = _mm512_shuffle_i64x2(p, r, 0x88);
+    w[2 + odd] = _mm512_shuffle_i64x2(p, r, 0xdd);
+    w[4 + odd] = _mm512_shuffle_i64x2(q, s, 0x88);
+    w[6 + odd] = _mm512_shuffle_i64x2(q, s, 0xdd);
+  }
+}
+
+// Poly1305 of eight packets. Limbs of h stay below 2^45.
+struct Poly {
+  __m512i r0, r1, r2, s1, s2;  // s = 20 r: 2^132 is 20 modulo 2^130 - 5
+  __m512i h0, h1, h2;
+};
+
+GREYWIRE_AVX512_INLINE void start(Poly& p, __m512i r_low, __m512i r_high) {
+  const __m512i mask44 = _mm512_set1_epi64(0xfffffffffff);
+  r_low = _mm512_and_si512(r_low, _mm512_set1_epi64(0x0ffffffc0fffffff));
+  r_high = _mm512_and_si512(r_high, _mm512_set1_epi64(0x0ffffffc0ffffffc));
+  p.r0 = _mm512_and_si512(r_low, mask44);
+  p.r1 = _mm512_and_si512(_mm512_or_si512(_mm512_srli_epi64(r_low, 44), _mm512_slli_epi64(r_high, 20)), mask44);
+  p.r2 = _mm512_srli_epi64(r_high, 24);
+  p.s1 = _mm512_add_epi64(_mm512_slli_epi64(p.r1, 4), _mm512_slli_epi64(p.r1, 2));
+  p.s2 = _mm512_add_epi64(_mm512_slli_epi64(p.r2, 4), _mm512_slli_epi64(p.r2, 2));
+  p.h0 = p.h1 = p.h2 = _mm512_setzero_si512();
+}
+
+// h = (h + block + 2^128) r. The high halves of the products weigh 2^52: 2^8 of the next limb (2^10 after the last).
+GREYWIRE_AVX512_INLINE void add_block(Poly& p, __m512i low, __m512i high) {
+  const __m512i mask44 = _mm512_set1_epi64(0xfffffffffff), mask42 = _mm512_set1_epi64(0x3ffffffffff);
+  const __m512i zero = _mm512_setzero_si512();
+  const __m512i h0 = _mm512_add_epi64(p.h0, _mm512_and_si512(low, mask44));
+  const __m512i h1 = _mm512_add_epi64(
+      p.h1, _mm512_and_si512(_mm512_or_si512(_mm512_srli_epi64(low, 44), _mm512_slli_epi64(high, 20)), mask44));
+  const __m512i h2 = _mm512_add_epi64(
+      p.h2, _mm512_or_si512(_mm512_srli_epi64(high, 24), _mm512_set1_epi64(std::int64_t{1} << 40)));
+  __m512i l0 = _mm512_madd52lo_epu64(zero, h0, p.r0), u0 = _mm512_madd52hi_epu64(zero, h0, p.r0);
+  __m512i l1 = _mm512_madd52lo_epu64(zero, h0, p.r1), u1 = _mm512_madd52hi_epu64(zero, h0, p.r1);
+  __m512i l2 = _mm512_madd52lo_epu64(zero, h0, p.r2), u2 = _mm512_madd52hi_epu64(zero, h0, p.r2);
+  l0 = _mm512_madd52lo_epu64(l0, h1, p.s2), u0 = _mm512_madd52hi_epu64(u0, h1, p.s2);
+  l1 = _mm512_madd52lo_epu64(l1, h1, p.r0), u1 = _mm512_madd52hi_epu64(u1, h1, p.r0);
+  l2 = _mm512_madd52lo_epu64(l2, h1, p.r1), u2 = _mm512_madd52hi_epu64(u2, h1, p.r1);
+  l0 = _mm512_madd52lo_epu64(l0, h2, p.s1), u0 = _mm512_madd52hi_epu64(u0, h2, p.s1);
+  l1 = _mm512_madd52lo_epu64(l1, h2, p.s2), u1 = _mm512_madd52hi_epu64(u1, h2, p.s2);
+  l2 = _mm512_madd52lo_epu64(l2, h2, p.r0), u2 = _mm512_madd52hi_epu64(u2, h2, p.r0);
+  l1 = _mm512_add_epi64(l1, _mm512_add_epi64(_mm512_srli_epi64(l0, 44), _mm512_slli_epi64(u0, 8)));
+  l2 = _mm512_add_epi64(l2, _mm512_add_epi64(_mm512_srli_epi64(l1, 44), _mm512_slli_epi64(u1, 8)));
+  const __m512i over = _mm512_add_epi64(_mm512_srli_epi64(l2, 42), _mm512_slli_epi64(u2, 10));
+  l0 = _mm512_add_epi64(_mm512_and_si512(l0, mask44), _mm512_add_epi64(over, _mm512_slli_epi64(over, 2)));
+  p.h0 = _mm512_and_si512(l0, mask44);
+  p.h1 = _mm512_add_epi64(_mm512_and_si512(l1, mask44), _mm512_srli_epi64(l0, 44));
+  p.h2 = _mm512_and_si512(l2, mask42);
+}
+
+// The tags of eight lanes: h modulo 2^130 - 5, plus s modulo 2^128.
+GREYWIRE_AVX512_INLINE void finish(Poly& p, __m512i s_low, __m512i s_high, std::array<std::uint8_t, kTagSize>* tags) {
+  const __m512i mask44 = _mm512_set1_epi64(0xfffffffffff), mask42 = _mm512_set1_epi64(0x3ffffffffff);
+  __m512i h0 = p.h0, h1 = p.h1, h2 = p.h2;
+  for (int round = 0; round < 2; ++round) {
+    h2 = _mm512_add_epi64(h2, _mm512_srli_epi64(h1, 44));
+    h1 = _mm512_and_si512(h1, mask44);
+    const __m512i over = _mm512_srli_epi64(h2, 42);
+    h2 = _mm512_and_si512(h2, mask42);
+    h0 = _mm512_add_epi64(h0, _mm512_add_epi64(over, _mm512_slli_epi64(over, 2)));
+    h1 = _mm512_add_epi64(h1, _mm512_srli_epi64(h0, 44));
+    h0 = _mm512_and_si512(h0, mask44);
+  }
+  // g = h + 5 - 2^130, taken where it is not negative.
+  __m512i g0 = _mm512_add_epi64(h0, _mm512_set1_epi64(5));
+  __m512i g1 = _mm512_add_epi64(h1, _mm512_srli_epi64(g0, 44));
+  const __m512i g2 = _mm512_add_epi64(h2, _mm512_srli_epi64(g1, 44));
+  g0 = _mm512_and_si512(g0, mask44);
+  g1 = _mm512_and_si512(g1, mask44);
+  const __mmask8 beyond = _mm512_cmpge_epu64_mask(g2, _mm512_set1_epi64(std::int64_t{1} << 42));
+  h0 = _mm512_mask_mov_epi64(h0, beyond, g0);
+  h1 = _mm512_mask_mov_epi64(h1, beyond, g1);
+  h2 = _mm512_mask_mov_epi64(h2, beyond, _mm512_and_si512(g2, mask42));
+  const __m512i low = _mm512_or_si512(h0, _mm512_slli_epi64(h1, 44));
+  const __m512i high = _mm512_or_si512(_mm512_srli_epi64(h1, 20), _mm512_slli_epi64(h2, 24));
+  const __m512i sum_low = _mm512_add_epi64(low, s_low);
+  const __mmask8 carry = _mm512_cmplt_epu64_mask(sum_low, low);
+  __m512i sum_high = _mm512_add_epi64(high, s_high);
+  sum_high = _mm512_mask_add_epi64(sum_high, carry, sum_high, _mm512_set1_epi64(1));
+  alignas(64) std::uint64_t lows[8], highs[8];
+  _mm512_store_si512(lows, sum_low);
+  _mm512_store_si512(highs, sum_high);
+  for (int i = 0; i < 8; ++i) {
+    store_le64(tags[i].data(), lows[i]);
+    store_le64(tags[i].data() + 8, highs[i]);
+  }
+}
+
+// Whole blocks of 16 bytes, at most 4, of the ciphertext of 16 lanes.
+GREYWIRE_AVX512_INLINE void add_chunk(Poly& first, Poly& second, const Words& text, std::size_t blocks) {
+  __m512i a[8], b[8];
+  words_of(&text[0], a);
+  words_of(&text[8], b);
+  for (std::size_t i = 0; i < blocks; ++i) {
+    add_block(first, a[2 * i], a[2 * i + 1]);
+    add_block(second, b[2 * i], b[2 * i + 1]);
+  }
+}
+
+template <bool kSeal>
+GREYWIRE_AVX512_INLINE void chunk(const std::uint8_t* key, const Group& group, std::size_t at, __m512i counter_low,
+                                  __m512i counter_high, Poly& first, Poly& second) {
+  const std::size_t bytes = std::min(kChunk, group.size - at);
+  const __mmask64 mask = bytes == kChunk ? ~std::uint64_t{0} : (std::uint64_t{1} << bytes) - 1;
+  Words x, text;
+  key_stream(key, static_cast<std::uint32_t>(at / kChunk + 1), counter_low, counter_high, x);
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    const __m512i in = _mm512_maskz_loadu_epi8(mask, group.in[i] + at);
+    const __m512i out = _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(in, x[i]));
+    text[i] = kSeal ? out : in;
+    x[i] = out;
+  }
+  for (std::size_t i = 0; i < group.used; ++i) _mm512_mask_storeu_epi8(group.out[i] + at, mask, x[i]);
+  add_chunk(first, second, text, (bytes + 15) / 16);
+}
+
+template <bool kSeal>
+GREYWIRE_AVX512 __attribute__((noinline)) void run(const std::uint8_t* key, Group& group) {
+  alignas(64) std::uint32_t low[kLanes], high[kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    low[i] = static_cast<std::uint32_t>(group.counters[i]);
+    high[i] = static_cast<std::uint32_t>(group.counters[i] >> 32);
+  }
+  const __m512i counter_low = _mm512_load_si512(low), counter_high = _mm512_load_si512(high);
+  Words x;
+  __m512i a[8], b[8];
+  key_stream(key, 0, counter_low, counter_high, x);  // 32 bytes of each lane: r and s
+  words_of(&x[0], a);
+  words_of(&x[8], b);
+  Poly first, second;
+  start(first, a[0], a[1]);
+  start(second, b[0], b[1]);
+  for (std::size_t at = 0; at < group.size; at += kChunk) {
+    chunk<kSeal>(key, group, at, counter_low, counter_high, first, second);
+  }
+  const __m512i size = _mm512_set1_epi64(static_cast<std::int64_t>(group.size));
+  add_block(first, _mm512_setzero_si512(), size);
+  add_block(second, _mm512_setzero_si512(), size);
+  finish(first, a[2], a[3], &group.tags[0]);
+  finish(second, b[2], b[3], &group.tags[8]);
+}
+
+// Whether sixteen lanes cost less than so many single packets. Nanoseconds on a Zen 4 with the other provider's by
+// intel-ipsec-mb (docs/performance.md); what counts is their ratio.
+bool worth_it(std::size_t packets, std::size_t size) { return packets * (135 + size / 4) > 300 + size * 35 / 8; }
+
+class Avx512Aead final : public Aead {
+ public:
+  explicit Avx512Aead(std::unique_ptr<Aead> others) : others_(std::move(others)) {}
+  std::string_view name() const override { return aead_provider_name(AeadProvider::kAvx512); }
+
+  void seal(const SymmetricKey& key, std::span<const SealJob> jobs) override {
+    each_run(jobs, [&](std::span<const SealJob> run_jobs) {
+      fill(run_jobs);
+      run<true>(key.data(), group_);
+      for (std::size_t i = 0; i < run_jobs.size(); ++i) {
+        std::copy(group_.tags[i].begin(), group_.tags[i].end(), run_jobs[i].out + run_jobs[i].size);
+      }
+    }, [&](std::span<const SealJob> rest) { others_->seal(key, rest); });
+  }
+
+  void open(const SymmetricKey& key, std::span<OpenJob> jobs) override {
+    each_run(jobs, [&](std::span<OpenJob> run_jobs) {
+      fill(run_jobs);
+      run<false>(key.data(), group_);
+      for (std::size_t i = 0; i < run_jobs.size(); ++i) {
+        OpenJob& job = run_jobs[i];
+        job.ok = constant_time_equal<kTagSize>(group_.tags[i], std::span<const std::uint8_t, kTagSize>(job.in + job.size, kTagSize));
+        if (!job.ok && job.size != 0) wipe(job.out, job.size);
+      }
+    }, [&](std::span<OpenJob> rest) { others_->open(key, rest); });
+  }
+
+ private:
+  // Calls `fast` with runs of equal size, at most 16 jobs each, and `slow` with what stands alone.
+  template <class Job, class Fast, class Slow>
+  void each_run(std::span<Job> jobs, Fast&& fast, Slow&& slow) {
+    bool cleared = true;
+    while (!jobs.empty()) {
+      std::size_t count = 1;
+      while (count < jobs.size() && count < kLanes && jobs[count].size == jobs[0].size) ++count;
+      if (worth_it(count, jobs[0].size)) {
+        fast(jobs.first(count));
+        cleared = false;
+      } else {
+        slow(jobs.first(count));
+      }
+      jobs = jobs.subspan(count);
+    }
+    if (cleared) return;
+    sodium_stackzero(kStackToClear);
+    wipe(group_.tags.data(), sizeof group_.tags);
+  }
+  template <class Job>
+  void fill(std::span<Job> jobs) {
+    group_.used = jobs.size();
+    group_.size = jobs[0].size;
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const Job& job = jobs[i < jobs.size() ? i : 0];
+      group_.in[i] = job.in;
+      group_.out[i] = job.out;
+      group_.counters[i] = job.counter;
+    }
+  }
+
+  std::unique_ptr<Aead> others_;
+  Group group_;
+};
+
+}  // namespace
+
+bool avx512_available() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512ifma");
+}
+
+std::unique_ptr<Aead> make_avx512_aead() {
+  if (!avx512_available()) throw std::runtime_error("this CPU lacks AVX-512 with IFMA");
+  return std::make_unique<Avx512Aead>(ipsec_mb_available() ? make_ipsec_mb_aead() : make_sodium_aead());
+}
+
+}  // namespace greywire
+
+#else
+
+#include <stdexcept>
+
+namespace greywire {
+
+bool avx512_available() { return false; }
+std::unique_ptr<Aead> make_avx512_aead() { throw std::runtime_error("for x86-64 only"); }
+
+}  // namespace greywire
+
+#endif
