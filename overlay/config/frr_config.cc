@@ -137,6 +137,9 @@ Result<std::string> frr_config(const Config& config) {
     return Error{"no BGP neighbour follows from this config: an enabled peer needs overlay_address and accept"};
   }
   std::string out = fmt::format("! site {}: what follows from its Greywire config\n", config.site.name);
+  // These lines are bgpd's, the two are zebra's.
+  out += "! FRR 10: write 'no ip nht resolve-via-default' and 'no ipv6 nht resolve-via-default' into zebra's configuration,\n"
+         "! or a dead peer's prefixes leave in the clear by the host's default route\n";
   out += prefix_lists(config, neighbours);
   out += fmt::format("router bgp {}\n", *config.routing->asn);
   if (const auto* own = first_of(config.site.overlay_addresses, Family::kV4)) {

@@ -157,7 +157,7 @@ void RunningSite::explain_sources(const IpAddress& address, const wireguard::Dev
     if (owner.empty() && record.config->source_check == config::SourceCheck::kStrict) {
       may = out.delivered && (", " + out.peer + ",").find(", " + name + ",") != std::string::npos;
     }
-    if (may) out.sources.push_back(name);
+    if (may && !covers(config_->site.networks, address)) out.sources.push_back(name);
   }
   if (!owner.empty()) {
     out.steps.push_back(fmt::format("packets from it are taken from {} alone: its overlay address", owner));

@@ -24,7 +24,7 @@ Result<void> RunningSite::open_devices() {
   gateway_queues_.assign(gateway->fds().begin(), gateway->fds().end());
   gateway_ifindex_ = static_cast<std::uint32_t>(gateway->ifindex());
   own_ifindexes_.push_back(gateway_ifindex_);
-  engine_->set_own_overlay(own_overlay());
+  engine_->set_own(own_overlay(), config_->site.networks);
   engine_->add_link(std::move(*gateway), std::nullopt);
   return {};
 }

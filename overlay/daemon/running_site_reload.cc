@@ -57,7 +57,7 @@ void RunningSite::apply(const config::ConfigDiff& diff, std::shared_ptr<const co
   adopt(std::move(fresh));
   spdlog::default_logger()->set_level(level_of(config_->site.log_level));
   if (old->site.metrics != config_->site.metrics) open_metrics();
-  engine_->set_own_overlay(own_overlay());
+  engine_->set_own(own_overlay(), config_->site.networks);
   for (const auto& name : diff.changed_peers) change_peer(name, old->find_peer(name)->endpoints);
   for (const auto& name : diff.added_peers) {
     const config::Peer& peer = *config_->find_peer(name);

@@ -111,8 +111,8 @@ std::vector<gre::SegmentEvent> Engine::take_segment_events(LinkId link) {
 Result<void> Engine::set_carrier(LinkId link, bool on) {
   return protocol_->call([&](Protocol& p) { return p.set_carrier(link, on); });
 }
-void Engine::set_own_overlay(std::vector<IpAddress> addresses) {
-  protocol_->call([&](Protocol& p) { p.set_own_overlay(std::move(addresses)); });
+void Engine::set_own(std::vector<IpAddress> addresses, std::vector<Prefix> networks) {
+  protocol_->call([&](Protocol& p) { p.set_own(std::move(addresses), networks); });
 }
 void Engine::set_peer_policy(PeerId peer, PeerPolicy policy) {
   protocol_->call([&](Protocol& p) { p.set_peer_policy(peer, std::move(policy)); });

@@ -175,7 +175,8 @@ class Engine final : public wireguard::DeviceControl {
   std::vector<gre::MacTable::Entry> segment_macs(LinkId link);
   Result<void> set_carrier(LinkId link, bool on);
 
-  void set_own_overlay(std::vector<IpAddress> addresses);
+  // This site's overlay addresses, and the prefixes behind it, which no peer's packets may come from.
+  void set_own(std::vector<IpAddress> addresses, std::vector<Prefix> networks);
   void set_peer_policy(PeerId peer, PeerPolicy policy);
   // At most some thousand at a time: the protocol thread does nothing else meanwhile, about 1 us a route.
   void learn(std::vector<LearnedRoute> routes);

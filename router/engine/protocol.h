@@ -78,7 +78,7 @@ class Engine::Protocol final : private wireguard::Outbox {
   std::vector<gre::SegmentEvent> take_segment_events(LinkId link);
   std::vector<gre::MacTable::Entry> segment_macs(LinkId link);
   Result<void> set_carrier(LinkId link, bool on);
-  void set_own_overlay(std::vector<IpAddress> addresses);
+  void set_own(std::vector<IpAddress> addresses, const std::vector<Prefix>& networks);
   void set_peer_policy(PeerId peer, PeerPolicy policy);
   void learn(std::span<const LearnedRoute> routes);
   RouteTarget lookup(const IpAddress& address) const;

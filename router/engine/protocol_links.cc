@@ -79,10 +79,11 @@ Result<void> Engine::Protocol::set_carrier(LinkId link, bool on) {
   return it->second.device->set_carrier(on);
 }
 
-void Engine::Protocol::set_own_overlay(std::vector<IpAddress> addresses) {
+void Engine::Protocol::set_own(std::vector<IpAddress> addresses, const std::vector<Prefix>& networks) {
   for (const IpAddress& address : own_overlay_) disown(address, kOurselves);
   own_overlay_ = std::move(addresses);
   for (const IpAddress& address : own_overlay_) tables_.overlay_owners[address] = kOurselves;
+  tables_.own_networks = networks.empty() ? nullptr : std::make_shared<PrefixSet>(networks);
   publish();
 }
 

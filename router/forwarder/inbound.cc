@@ -188,6 +188,7 @@ bool Inbound::source_allowed(const PeerEntry& peer, const std::uint8_t* source, 
       std::memcmp(passed_source_.data(), source, size) == 0) {
     return true;
   }
+  if (tables_->own_networks != nullptr && tables_->own_networks->contains(source, family)) return false;
   if (peer.strict && may_be_strict) {
     if (!tables_->leads_to(routes_->lookup(source, family), peer.shared->id)) return false;
   } else {

@@ -115,6 +115,7 @@ struct ForwardingTables {
   SharedMap<IpAddress, PeerId> overlay_owners;           // each peer's overlay addresses
   SharedMap<NextHopGroupId, std::shared_ptr<const NextHopGroup>> groups;  // of several peers
   std::vector<IpAddress> own_overlay;                    // ours: probes to them are answered by the engine
+  std::shared_ptr<const PrefixSet> own_networks;         // behind this site: never a source of what a peer sends; may be null
   // To know our own outer datagrams: our port, and where peers are (address and port) with how many are there. A peer that
   // roams is here a moment later.
   std::uint16_t listen_port = 0;

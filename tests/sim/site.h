@@ -94,6 +94,7 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
                                             const std::vector<TunnelSetup>& tunnels);
   void tell_too_big(LinkId link);  // the tunnel's frames that do not fit are sent back
   void set_own_overlay(std::vector<IpAddress> addresses);
+  void set_own_networks(const std::vector<Prefix>& networks);
   void set_listen_port(std::uint16_t port);
   void publish();
   wireguard::Peer& peer(PeerId id) { return *device.find(id); }
@@ -158,6 +159,7 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   std::map<LinkId, std::shared_ptr<TunnelEntry>> tunnels_;
   std::map<LinkId, std::shared_ptr<SegmentEntry>> segments_;
   std::vector<IpAddress> own_overlay_;
+  std::shared_ptr<const PrefixSet> own_networks_;
   std::map<IpAddress, PeerId> overlay_owners_;
   std::map<PeerId, Endpoint> endpoints_;
   std::uint16_t listen_port_ = 0;

@@ -98,6 +98,11 @@ inline void Site::set_own_overlay(std::vector<IpAddress> addresses) {
   publish();
 }
 
+inline void Site::set_own_networks(const std::vector<Prefix>& networks) {
+  own_networks_ = std::make_shared<PrefixSet>(networks);
+  publish();
+}
+
 inline void Site::set_listen_port(std::uint16_t port) {
   listen_port_ = port;
   publish();
@@ -119,6 +124,7 @@ inline void Site::publish() {
   for (const auto& [a, owner] : overlay_owners_) tables->overlay_owners[a] = owner;
   for (const auto& a : own_overlay_) tables->overlay_owners[a] = PeerId{0xffffffff};
   tables->own_overlay = own_overlay_;
+  tables->own_networks = own_networks_;
   tables->listen_port = listen_port_;
   for (const auto& [id, where] : endpoints_) ++tables->endpoints[where];
   tables_ = std::move(tables);

@@ -56,6 +56,8 @@ TEST(FrrConfig, SaysWhatTheCeilingsSay) {
   const auto text = frr_config(parsed(std::string(kSite) + "[routing]\nasn = 65001\n"));
   ASSERT_TRUE(text.has_value());
   EXPECT_EQ(*text, R"(! site ams: what follows from its Greywire config
+! FRR 10: write 'no ip nht resolve-via-default' and 'no ipv6 nht resolve-via-default' into zebra's configuration,
+! or a dead peer's prefixes leave in the clear by the host's default route
 ip prefix-list gw-fra-v4 seq 5 permit 10.0.0.0/8 ge 16 le 24
 ip prefix-list gw-fra-v4 seq 10 permit 10.2.0.0/16
 ipv6 prefix-list gw-fra-v6 seq 5 permit fd00:2::/48 le 64

@@ -156,6 +156,25 @@ TEST_F(Refused, TheCeilingIsIndependentOfRoutesButNeverOverOverlayAddresses) {
   expect_only(pair.b, DropReason::kSourceNotAllowed, 6);
 }
 
+TEST_F(Refused, OurOwnNetworksComeFromNoPeer) {
+  auto& entry = pair.b.entry(pair.a_of_b);
+  const Prefix ceiling[] = {prefix("10.0.0.0/24")};
+  entry.sources = PrefixSet(ceiling);
+  pair.b.book.assign(prefix("10.0.0.0/24"), pair.a_of_b, Origin::kConfig);
+  pair.b.book.flush();
+  pair.b.set_own_networks({prefix("10.0.0.16/28")});
+  for (const bool strict : {false, true}) {
+    entry.strict = strict;
+    pair.b.publish();
+    for (const int source : {15, 16, 31, 32}) {
+      seal_raw(Pair::packet(static_cast<std::uint8_t>(source), 3, 0, 20));
+      carry_batch();
+      EXPECT_EQ(pair.b.take_delivered().size(), source == 15 || source == 32 ? 1U : 0U) << "10.0.0." << source;
+    }
+  }
+  expect_only(pair.b, DropReason::kSourceNotAllowed, 4);
+}
+
 TEST_F(Refused, NoPeerAndRefusedRoutesAreToldToTheSender) {
   struct Case {
     const char* what;
