@@ -91,17 +91,29 @@ Result<BoundSocket> bind_local_socket(const std::string& path, mode_t directory_
   if (auto made = make_directories(path, directory_mode); !made) return made.error();
   if (auto removed = remove_stale(path, address); !removed) return removed.error();
 
+  // It gets its name once it listens: `wg` takes a socket that refuses it for a stale one and removes it.
+  const std::string early = path + ".new";
+  const auto early_address = local_socket_address(early);
+  const bool has_early = early_address.has_value();
+  const sockaddr_un& bound_to = has_early ? *early_address : address;
+  if (has_early) ::unlink(early.c_str());
+
   Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd.get() < 0) return system_error("make a socket for", path, errno);
   // Linux gives the file the mode of the unbound socket: nobody can connect before it is right.
   if (::fchmod(fd.get(), 0600) != 0) return system_error("set the mode of", path, errno);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&bound_to), sizeof bound_to) != 0) {
     return system_error("bind", path, errno);
   }
   if (::listen(fd.get(), SOMAXCONN) != 0) {
     const int code = errno;
-    ::unlink(path.c_str());
+    ::unlink(bound_to.sun_path);
     return system_error("listen on", path, code);
+  }
+  if (has_early) {
+    const int code = ::link(early.c_str(), path.c_str()) == 0 ? 0 : errno;  // fails where somebody else was faster
+    ::unlink(early.c_str());
+    if (code != 0) return system_error("name the socket", path, code == EEXIST ? EADDRINUSE : code);
   }
   struct stat bound {};
   if (::lstat(path.c_str(), &bound) != 0) return system_error("look at", path, errno);

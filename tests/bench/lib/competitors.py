@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 
-from nettest import GREYWIRED, SITE_RUN_FOLDERS, Keys, LabError, run, wait_until
+from nettest import GREYWIRED, SITE_RUN_FOLDERS, Keys, LabError, answers, run, wait_until
 
 NEAR, FAR = "192.0.2.1", "192.0.2.2"
 PORT = 51820
@@ -71,7 +71,7 @@ class WireGuard(Competitor):
         for ns in (self.near, self.far):
             daemon = ns.start(*self.command(self.binary, "wg0"), log=self.name)
             socket = os.path.join(ns.folder, "wireguard", "wg0.sock")
-            wait_until(f"{self.name}'s {socket}", lambda: os.path.exists(socket) or not daemon.alive(), 10)
+            wait_until(f"{self.name}'s {socket}", lambda: answers(socket) or not daemon.alive(), 10)
             self.daemons.append(daemon)
             self.cpu_seconds_of(daemon)
         addresses, wan = ("10.200.0.1", "10.200.0.2"), (NEAR, FAR)

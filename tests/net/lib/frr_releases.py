@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from nettest import Frr, main
+from nettest import Frr, LabError, main, wait_until
 from package_cache import SKIPPED, Missing, apt, cache_folder, last_words, locked, need
 
 CACHE = cache_folder("GREYWIRE_FRR10_CACHE", "greywire-frr10")
@@ -126,7 +126,17 @@ class Frr10(Frr):
         if self.zebra_conf and self.mgmtd is None:
             self.mgmtd = self._daemon("mgmtd")
             self._wait_for_vty("mgmtd", self.mgmtd)
+            wait_until("mgmtd takes zebra's configuration", self._configure_zebra, 15)
+
+    def _configure_zebra(self):
+        """False while mgmtd is busy with somebody else's."""
+        try:
             self.vtysh("configure terminal", *self.zebra_conf.splitlines())
+        except LabError as problem:
+            if "could not lock" not in str(problem):
+                raise
+            return False
+        return True
 
     def program(self, *command):
         # ip netns exec has given the process mounts of its own.

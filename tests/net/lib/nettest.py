@@ -21,6 +21,7 @@ has its process id in its name and is gone when it ends, also on SIGTERM; what a
 import os
 import re
 import signal
+import socket
 import sys
 import time
 
@@ -108,10 +109,21 @@ class Keys:
             out.write(self.private + "\n")
 
 
+def answers(path):
+    """Whether somebody listens on a unix socket. `wg` takes one that refuses it for a stale one and removes it, so a file that
+    is there is not enough."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(path)
+            return True
+        except OSError:
+            return False
+
+
 def _device(namespace, argv, name):
     process = namespace.start(*argv, log=f"{os.path.basename(argv[0])}-{name}")
-    socket = os.path.join(namespace.folder, "wireguard", name + ".sock")
-    wait_until(f"{argv[0]} {name}", lambda: os.path.exists(socket) or not process.alive(), 10)
+    path = os.path.join(namespace.folder, "wireguard", name + ".sock")
+    wait_until(f"{argv[0]} {name}", lambda: answers(path) or not process.alive(), 10)
     if not process.alive():
         raise LabError(f"{argv[0]} {name} ended: {process.output().strip()[-500:]}")
     return process
