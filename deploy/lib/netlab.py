@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -46,6 +47,17 @@ def run(*argv, check=True, timeout=30, stdin=None):
         said = (done.stderr or done.stdout).strip()
         raise LabError(f"{' '.join(argv)}: status {done.returncode}: {said}")
     return done
+
+
+def answers(path):
+    """Whether somebody listens on a unix socket. A file that is there is not enough: it may be a dead daemon's, or not listen
+    yet, and `wg` takes one that refuses it for a stale one and removes it."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(path)
+            return True
+        except OSError:
+            return False
 
 
 def namespaces_named(prefix):
@@ -303,10 +315,9 @@ class Frr:
 
     def start_zebra(self):
         self.zebra = self._daemon("zebra", *self._configured("zebra"), *self.zebra_options)
-        socket = os.path.join(self.run_folder, "zserv.api")
-        wait_until(f"zebra of {self.ns.short}", lambda: os.path.exists(socket) or not self.zebra.alive(), 10)
-        if not self.zebra.alive():
-            raise LabError(f"zebra of {self.ns.short} ended: {self.zebra.output().strip()[-300:]}")
+        path = os.path.join(self.run_folder, "zserv.api")
+        wait_until(f"zebra of {self.ns.short}", lambda: os.path.exists(path) or not self.zebra.alive(), 10)
+        self._wait_for_vty("zebra", self.zebra)
 
     def start_also(self, name, conf=""):
         """Another daemon of FRR beside zebra, once vtysh reaches it: start_also("staticd")."""
@@ -316,8 +327,8 @@ class Frr:
         return process
 
     def _wait_for_vty(self, name, process):
-        socket = os.path.join(self.run_folder, name + ".vty")
-        wait_until(f"{name} of {self.ns.short}", lambda: os.path.exists(socket) or not process.alive(), 10)
+        path = os.path.join(self.run_folder, name + ".vty")
+        wait_until(f"{name} of {self.ns.short}", lambda: answers(path) or not process.alive(), 20)
         if not process.alive():
             raise LabError(f"{name} of {self.ns.short} ended: {process.output().strip()[-300:]}")
 

@@ -21,14 +21,13 @@ has its process id in its name and is gone when it ends, also on SIGTERM; what a
 import os
 import re
 import signal
-import socket
 import sys
 import time
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "deploy", "lib"))
 
-from netlab import (SITE_RUN_FOLDERS, Frr, LabError, Lab, remove_lab, run, wait_until)  # noqa: E402,F401
+from netlab import (SITE_RUN_FOLDERS, Frr, LabError, Lab, answers, remove_lab, run, wait_until)  # noqa: E402,F401
 
 BIN = os.environ.get("GREYWIRE_BIN", os.path.join(ROOT, "build", "release", "bin"))
 GREYWIRED = os.path.join(BIN, "greywired")
@@ -107,17 +106,6 @@ class Keys:
         self.file = os.path.join(folder, name + ".key")
         with open(os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as out:
             out.write(self.private + "\n")
-
-
-def answers(path):
-    """Whether somebody listens on a unix socket. `wg` takes one that refuses it for a stale one and removes it, so a file that
-    is there is not enough."""
-    with socket.socket(socket.AF_UNIX) as client:
-        try:
-            client.connect(path)
-            return True
-        except OSError:
-            return False
 
 
 def _device(namespace, argv, name):
