@@ -50,7 +50,6 @@ DerivedTunnel derive_segment(const Config& config, const Tunnel& segment, const 
     out = each;
   }
   out.name = segment.name;
-  out.device_mtu = tunnel_device_mtu(segment, out.payload_mtu, out.delivery.family());
   return out;
 }
 
@@ -144,14 +143,12 @@ Mtu tunnel_payload_mtu(const Tunnel& tunnel, Mtu peer_inner, Family delivery) {
 Mtu tunnel_device_mtu(const Tunnel& tunnel, Mtu peer_inner, Family delivery) {
   const PeerId peer{0};
   mtu::TunnelMtuInput input;
-  input.device = tunnel.kind == TunnelKind::kGre ? mtu::TunnelDevice::kRouted : mtu::TunnelDevice::kEthernet;
+  input.device = tunnel.kind == TunnelKind::kGretap ? mtu::TunnelDevice::kEthernet : mtu::TunnelDevice::kRouted;
   input.peers = {peer};
   input.delivery = delivery;
   input.gre = gre_options(tunnel);
   input.configured = tunnel.mtu;
-  // All on one segment have to agree on a size, whatever the path to each.
-  const bool ethernet_wide = !tunnel.bridge.empty() || tunnel.kind == TunnelKind::kSegment;
-  if (!tunnel.mtu && ethernet_wide) input.bridge = kBridgeMtu;
+  if (!tunnel.mtu && !tunnel.bridge.empty()) input.bridge = kBridgeMtu;
   const mtu::PeerMtu inner{peer, peer_inner};
   return mtu::tunnel_mtus({&input, 1}, {&inner, 1}).front().mtu;
 }

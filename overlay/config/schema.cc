@@ -299,7 +299,7 @@ const std::array<Key<Tunnel>, 36> kTunnel{{
   {{"remote", "an address", "the peer's first overlay address of the family",
     "Their destination. The peer must be allowed to send from it.", kOptional},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.text(n, parse_host_address, t.remote); }},
-  {{"mtu", kMtuType, "gre, and gretap without a bridge: the peer's less the overhead; gretap in a bridge, and a segment: 1500",
+  {{"mtu", kMtuType, "gre and gretap without a bridge: the peer's less the overhead; in a bridge: 1500",
     "The device's MTU. What does not fit the peer then is fragmented inside WireGuard.", kOptional},
    [](Reading& r, const TomlNode& n, Tunnel& t) { r.mtu(n, t.mtu); }},
   {{"mss_clamp", "true or false", "true for gre, false for gretap",

@@ -123,13 +123,11 @@ TEST(TunnelMtu, OfEveryKindFamilyAndKey) {
   };
   constexpr auto kGre = TunnelKind::kGre;
   constexpr auto kTap = TunnelKind::kGretap;
-  constexpr auto kSegment = TunnelKind::kSegment;
   const std::vector<Row> rows{
       {kGre, Family::kV4, false, false, 1440, 1416, 1416}, {kGre, Family::kV4, true, false, 1440, 1412, 1412},
       {kGre, Family::kV6, false, false, 1420, 1376, 1376}, {kGre, Family::kV6, true, false, 1420, 1372, 1372},
       {kGre, Family::kV4, false, false, 1300, 1276, 1280}, {kTap, Family::kV4, false, false, 1440, 1402, 1402},
-      {kTap, Family::kV4, true, true, 1440, 1398, 1500},   {kTap, Family::kV6, true, true, 1420, 1358, 1500},
-      {kSegment, Family::kV4, true, false, 1440, 1398, 1500}};
+      {kTap, Family::kV4, true, true, 1440, 1398, 1500},   {kTap, Family::kV6, true, true, 1420, 1358, 1500}};
   for (const auto& row : rows) {
     auto tunnel = tunnel_of(row.kind);
     if (row.key) tunnel.key = 42;
