@@ -4,40 +4,18 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <vector>
 
-#include "routing/adapter.h"
 #include "routing/kernel_routes/session.h"
 #include "tests/fuzz/check.h"
+#include "tests/fuzz/routing_table.h"
 
 namespace {
 
 using namespace greywire;
 using namespace greywire::routing;
-
-struct Table final : AllowedIpsSink {
-  void define_group(NextHopGroupId, std::span<const WeightedPeer>) override {}
-  void drop_group(NextHopGroupId) override {}
-  void for_each_learned(const std::function<void(const LearnedChange&)>& visit) override {
-    for (const auto& [prefix, change] : entries) visit(change);
-  }
-  void apply(std::span<const LearnedChange> changes) override {
-    for (const auto& change : changes) {
-      if (change.action == LearnedChange::Action::kRemove) {
-        FUZZ_CHECK(entries.erase(change.prefix) == 1);
-      } else {
-        entries[change.prefix] = change;
-      }
-    }
-  }
-  std::map<Prefix, LearnedChange> entries;
-};
-
-struct Silent final : RoutingEvents {
-  void notice(std::string_view) override {}
-  void alert(std::string_view) override {}
-};
+using fuzz::Silent;
+using fuzz::Table;
 
 struct Session {
   Session() : session(filter(), adapter) {

@@ -4,41 +4,19 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <vector>
 
 #include "router/base/byte_order.h"
-#include "routing/adapter.h"
 #include "routing/zapi/session.h"
 #include "tests/fuzz/check.h"
+#include "tests/fuzz/routing_table.h"
 
 namespace {
 
 using namespace greywire;
 using namespace greywire::routing;
-
-struct Table final : AllowedIpsSink {
-  void define_group(NextHopGroupId, std::span<const WeightedPeer>) override {}
-  void drop_group(NextHopGroupId) override {}
-  void for_each_learned(const std::function<void(const LearnedChange&)>& visit) override {
-    for (const auto& [prefix, change] : entries) visit(change);
-  }
-  void apply(std::span<const LearnedChange> changes) override {
-    for (const auto& change : changes) {
-      if (change.action == LearnedChange::Action::kRemove) {
-        FUZZ_CHECK(entries.erase(change.prefix) == 1);
-      } else {
-        entries[change.prefix] = change;
-      }
-    }
-  }
-  std::map<Prefix, LearnedChange> entries;
-};
-
-struct Silent final : RoutingEvents {
-  void notice(std::string_view) override {}
-  void alert(std::string_view) override {}
-};
+using fuzz::Silent;
+using fuzz::Table;
 
 zapi::Bytes message(std::uint16_t command, const zapi::Bytes& body) {
   zapi::Bytes out(zapi::kHeaderBytes);

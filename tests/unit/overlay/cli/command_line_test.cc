@@ -15,6 +15,7 @@
 #include "overlay/control/site_status_json.h"
 #include "tests/net/lib/local_socket_client.h"
 #include "tests/net/lib/sample_status.h"
+#include "tests/unit/overlay/documents.h"
 
 namespace greywire::cli {
 namespace {
@@ -307,18 +308,16 @@ TEST(CommandLine, ManPageAndCompletionsHaveEveryCommand) {
 }
 
 TEST(CommandLine, DocsNameEveryCommandAndExitCode) {
-  std::ifstream file(std::string(GREYWIRE_TESTS_DIR) + "/../docs/cli.md");
-  std::stringstream text;
-  text << file.rdbuf();
+  const auto text = testing::read_text(testing::in_tree("docs/cli.md"));
   std::istringstream page(greywire({"man"}, "/").out);
   for (std::string line; std::getline(page, line);) {
     constexpr std::string_view kCommand = ".SS \\fBgreywire ";
     if (!line.starts_with(kCommand)) continue;
     const auto name = line.substr(kCommand.size(), line.find('\\', kCommand.size()) - kCommand.size());
-    EXPECT_NE(text.str().find("greywire " + name), std::string::npos) << name;
+    EXPECT_NE(text.find("greywire " + name), std::string::npos) << name;
   }
   for (int code = 0; code <= static_cast<int>(ExitCode::kCannotWrite); ++code) {
-    EXPECT_NE(text.str().find("| " + std::to_string(code) + " |"), std::string::npos) << code;
+    EXPECT_NE(text.find("| " + std::to_string(code) + " |"), std::string::npos) << code;
   }
 }
 

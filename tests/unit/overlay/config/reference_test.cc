@@ -2,44 +2,22 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <set>
-#include <sstream>
 #include <string>
 
 #include "overlay/config/load.h"
 #include "overlay/config/schema.h"
+#include "tests/unit/overlay/documents.h"
 
 namespace greywire::config {
 namespace {
 
-const std::string kTop = std::string(GREYWIRE_TESTS_DIR) + "/..";
-
-std::string read(const std::string& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file.good()) << path;
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
+using testing::in_tree;
+using testing::read_text;
 
 // Set GREYWIRE_UPDATE_DOCS=1 to write the tables anew after a change of the schema.
 TEST(Reference, DocsHoldTheTablesOfTheSchema) {
-  const std::string begin = "<!-- begin: printed from overlay/config/schema.cc -->\n";
-  const std::string end = "<!-- end -->\n";
-  const auto path = kTop + "/docs/config.md";
-  const auto text = read(path);
-  const auto from = text.find(begin);
-  const auto to = text.find(end);
-  ASSERT_NE(from, std::string::npos);
-  ASSERT_NE(to, std::string::npos);
-  const auto start = from + begin.size();
-  if (std::getenv("GREYWIRE_UPDATE_DOCS") != nullptr) {
-    std::ofstream(path) << text.substr(0, start) << reference_markdown() << "\n" << text.substr(to);
-    return;
-  }
-  EXPECT_EQ(text.substr(start, to - start), reference_markdown() + "\n")
-      << "run this test once with GREYWIRE_UPDATE_DOCS=1";
+  testing::expect_printed("docs/config.md", "overlay/config/schema.cc", reference_markdown() + "\n");
 }
 
 TEST(Reference, EveryKeyIsExplained) {
@@ -58,7 +36,7 @@ TEST(Reference, EveryKeyIsExplained) {
 
 TEST(Reference, TomlBlocksOfTheDocsAreAccepted) {
   for (const char* page : {"docs/config.md", "docs/gre-link.md", "docs/segment.md", "docs/from-ipsec.md"}) {
-    const auto text = read(kTop + "/" + page);
+    const auto text = read_text(in_tree(page));
     std::size_t blocks = 0;
     for (auto from = text.find("```toml\n"); from != std::string::npos; from = text.find("```toml\n", from + 1)) {
       const auto start = from + 8;
@@ -72,9 +50,9 @@ TEST(Reference, TomlBlocksOfTheDocsAreAccepted) {
 
 TEST(Reference, ExamplesAreAcceptedWithoutAWarning) {
   std::size_t examples = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(kTop + "/deploy/examples")) {
+  for (const auto& entry : std::filesystem::directory_iterator(in_tree("deploy/examples"))) {
     if (entry.path().extension() != ".toml") continue;
-    const auto loaded = parse(read(entry.path().string()), entry.path().filename().string());
+    const auto loaded = parse(read_text(entry.path().string()), entry.path().filename().string());
     EXPECT_TRUE(loaded.config.has_value());
     EXPECT_EQ(loaded.diagnostics.to_string(), "");
     ++examples;

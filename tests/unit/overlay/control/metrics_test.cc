@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <map>
 #include <regex>
 #include <set>
@@ -12,19 +10,10 @@
 #include <string>
 
 #include "tests/net/lib/sample_status.h"
+#include "tests/unit/overlay/documents.h"
 
 namespace greywire::control {
 namespace {
-
-const std::string kTop = std::string(GREYWIRE_TESTS_DIR) + "/..";
-
-std::string read(const std::string& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file.good()) << path;
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 // The sample site with a segment, so that every metric has a sample.
 SiteStatus full_status() {
@@ -147,19 +136,7 @@ TEST(Metrics, SamplesSayWhatTheStatusSays) {
 
 // Set GREYWIRE_UPDATE_DOCS=1 to write the table anew after a change.
 TEST(Metrics, DocsHoldTheTable) {
-  const std::string begin = "<!-- begin: printed from overlay/control/metrics.cc -->\n";
-  const auto path = kTop + "/docs/metrics.md";
-  const auto text = read(path);
-  const auto from = text.find(begin);
-  const auto to = text.find("<!-- end -->\n");
-  ASSERT_NE(from, std::string::npos);
-  ASSERT_NE(to, std::string::npos);
-  const auto start = from + begin.size();
-  if (std::getenv("GREYWIRE_UPDATE_DOCS") != nullptr) {
-    std::ofstream(path) << text.substr(0, start) << metrics_markdown() << text.substr(to);
-    return;
-  }
-  EXPECT_EQ(text.substr(start, to - start), metrics_markdown()) << "run this test once with GREYWIRE_UPDATE_DOCS=1";
+  testing::expect_printed("docs/metrics.md", "overlay/control/metrics.cc", metrics_markdown());
 }
 
 TEST(Metrics, RulesAndDashboardNameWhatThereIs) {
@@ -171,8 +148,8 @@ TEST(Metrics, RulesAndDashboardNameWhatThereIs) {
   }
   const std::regex use(R"re((greywire_[a-z0-9_]+)(\{([^}]*)\})?)re");
   const std::regex matcher(R"re(([a-zA-Z_]+)\s*(=~|!~|!=|=))re");
-  for (const char* file : {"/deploy/monitoring/alerts.yml", "/deploy/monitoring/dashboard.json"}) {
-    const auto text = read(kTop + file);
+  for (const char* file : {"deploy/monitoring/alerts.yml", "deploy/monitoring/dashboard.json"}) {
+    const auto text = testing::read_text(testing::in_tree(file));
     std::size_t uses = 0;
     for (auto it = std::sregex_iterator(text.begin(), text.end(), use); it != std::sregex_iterator(); ++it, ++uses) {
       const auto metric = known.find((*it)[1].str());
