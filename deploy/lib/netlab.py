@@ -119,6 +119,17 @@ class Process:
         """Exit status, None while it runs, negative for a signal."""
         return self.popen.poll()
 
+    def memory_kib(self, what="VmRSS"):
+        """A line of /proc/PID/status: what is resident, or VmLck, what is locked."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith(what))
+
+    def cpu_seconds(self):
+        """In user mode and in the kernel, of all its threads so far."""
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def output(self):
         with open(self.log, encoding="utf-8", errors="replace") as text:
             return text.read()

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 
-from nettest import GREYWIRED, SITE_RUN_FOLDERS, Keys, LabError, answers, run, wait_until
+from nettest import GREYWIRED, SITE_RUN_FOLDERS, Keys, LabError, run, userspace_device, wait_until
 
 NEAR, FAR = "192.0.2.1", "192.0.2.2"
 PORT = 51820
@@ -22,6 +22,8 @@ class Missing(Exception):
 
 class Competitor:
     """Two namespaces and the veth between them: the ceiling."""
+
+    takes_handshakes = False  # of a swarm of WireGuard peers at the veth
 
     def __init__(self, name, version="", about=""):
         self.name, self.version, self.about = name, version, about
@@ -46,20 +48,16 @@ class Competitor:
     def cpu_seconds_of(self, daemon):
         if not daemon.alive():
             raise LabError(f"{self.name} ended by itself with status {daemon.status()}: {daemon.output().strip()[-300:]}")
-        with open(f"/proc/{daemon.pid}/stat", encoding="ascii") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return daemon.cpu_seconds()
 
     def memory_mib(self):
-        total = 0
-        for daemon in self.daemons:
-            with open(f"/proc/{daemon.pid}/status", encoding="ascii") as status:
-                total += next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-        return total / 1024 / max(1, len(self.daemons))
+        return sum(daemon.memory_kib() for daemon in self.daemons) / 1024 / max(1, len(self.daemons))
 
 
 class WireGuard(Competitor):
     """A userspace WireGuard behind the UAPI; `binary -f NAME` or as `command` says."""
+
+    takes_handshakes = True
 
     def __init__(self, name, binary, version, about="", command=lambda binary, device: [binary, "-f", device]):
         super().__init__(name, version, about)
@@ -68,12 +66,7 @@ class WireGuard(Competitor):
 
     def carry(self):
         self.keys = [Keys(ns.folder, "bench") for ns in (self.near, self.far)]
-        for ns in (self.near, self.far):
-            daemon = ns.start(*self.command(self.binary, "wg0"), log=self.name)
-            socket = os.path.join(ns.folder, "wireguard", "wg0.sock")
-            wait_until(f"{self.name}'s {socket}", lambda: answers(socket) or not daemon.alive(), 10)
-            self.daemons.append(daemon)
-            self.cpu_seconds_of(daemon)
+        self.daemons = [userspace_device(ns, self.command(self.binary, "wg0"), "wg0") for ns in (self.near, self.far)]
         addresses, wan = ("10.200.0.1", "10.200.0.2"), (NEAR, FAR)
         for end, ns in enumerate((self.near, self.far)):
             other = 1 - end
@@ -85,6 +78,8 @@ class WireGuard(Competitor):
 
 class Vxlan(WireGuard):
     """Ethernet over a userspace WireGuard as people do it: the kernel's VXLAN above the device."""
+
+    takes_handshakes = False  # they are those of the WireGuard below
 
     def carry(self):
         super().carry()
@@ -98,9 +93,10 @@ class Vxlan(WireGuard):
 class GreywireSite(Competitor):
     """`greywired --config` with a [[tunnel]] between two sites."""
 
-    def __init__(self, name, version, about, kind, extra="", mtu=None):
+    def __init__(self, name, version, about, kind, extra=""):
+        """`extra`: more keys of the tunnel."""
         super().__init__(name, version, about)
-        self.kind, self.extra, self.fixed_mtu = kind, extra, mtu
+        self.kind, self.extra = kind, extra
 
     def carry(self):
         keys = [Keys(ns.folder, "bench") for ns in (self.near, self.far)]
@@ -124,7 +120,6 @@ kind = "{self.kind}"
 {peers}
 address = ["10.220.0.{end + 1}/24"]
 {self.extra}
-{f'mtu = {self.fixed_mtu}' if self.fixed_mtu else ''}
 """)
             self.daemons.append(ns.start(GREYWIRED, "--config", file, log="greywired"))
         self.target = "10.220.0.2"
@@ -243,11 +238,16 @@ def all_competitors(cache):
         "veth": lambda: Competitor("veth", "", "no tunnel: the ceiling"),
         "greywire": lambda: WireGuard("greywire", GREYWIRED, own, "plain IP"),
         "greywire-gre": lambda: GreywireSite("greywire-gre", own, "L3 through a GRE link", "gre"),
+        "greywire-gre-checksum": lambda: GreywireSite("greywire-gre-checksum", own, "the same with checksums", "gre",
+                                                      "checksum = true"),
+        "greywire-gre-sequence": lambda: GreywireSite("greywire-gre-sequence", own, "the same with sequence numbers", "gre",
+                                                      "sequence = true"),
         "greywire-gretap": lambda: GreywireSite("greywire-gretap", own, "Ethernet, device as large as fits", "gretap"),
         "greywire-gretap-1500": lambda: GreywireSite("greywire-gretap-1500", own, "frames of 1500, in fragments", "gretap",
-                                                     mtu=1500),
-        "greywire-segment": lambda: GreywireSite("greywire-segment", own, "a switch, device as large as fits", "segment",
-                                                 mtu=1382),
+                                                     "mtu = 1500"),
+        "greywire-segment": lambda: GreywireSite("greywire-segment", own, "a switch, device as large as fits", "segment"),
+        "greywire-segment-1500": lambda: GreywireSite("greywire-segment-1500", own, "a switch, frames of 1500, in fragments",
+                                                      "segment", "mtu = 1500"),
         "wireguard-go-newest": lambda: wireguard("wireguard-go-newest", newest_wireguard_go(cache), about="plain IP"),
         "wireguard-go-debian": lambda: wireguard("wireguard-go-debian",
                                                  ("wireguard-go", packaged("wireguard-go", "wireguard-go")), about="plain IP"),

@@ -1,11 +1,12 @@
 """What tests/bench/compare measures of a competitor. Each function takes the competitor and the options and returns a dict
-of figures; `higher` of MEASURES says which way is better."""
+of figures; MEASURES names them, and report.py says of which less is better."""
 
 import json
 import os
 import subprocess
 import time
 
+from competitors import FAR, PORT
 from nettest import BIN, LabError
 
 UDP_LOAD = os.path.join(BIN, "udp_load")
@@ -93,7 +94,7 @@ def round_trip_under_load(competitor, seconds):
 
 def handshakes(competitor):
     """CPU time of the daemon for handshakes that others start; only for those with a WireGuard device."""
-    if not hasattr(competitor, "binary") or not hasattr(competitor, "keys") or "vxlan" in competitor.name:
+    if not competitor.takes_handshakes:
         return {}
     count, spread_ms = 400, 4
     swarm = os.path.join(BIN, "peer_swarm")
@@ -102,7 +103,7 @@ def handshakes(competitor):
         subprocess.run([swarm, "config", "0", str(count)], stdout=out, check=True)
     competitor.far.run("wg", "addconf", "wg0", config)
     before = competitor.cpu_seconds_of(competitor.daemons[1])
-    told = json.loads(competitor.near.out(swarm, "run", FAR_WAN, 51820, competitor.keys[1].public, 0, count, spread_ms,
+    told = json.loads(competitor.near.out(swarm, "run", FAR, PORT, competitor.keys[1].public, 0, count, spread_ms,
                                           count * spread_ms / 1000 + 1, 0, timeout=60))
     cpu = competitor.cpu_seconds_of(competitor.daemons[1]) - before
     done = sorted(ms for ms in told["handshake_ms"] if ms >= 0)
@@ -111,8 +112,6 @@ def handshakes(competitor):
             competitor.far.run("wg", "set", "wg0", "peer", line.split("=", 1)[1].strip(), "remove")
     return {"done": len(done), "median_ms": done[len(done) // 2] if done else -1, "cpu_us": cpu / max(1, len(done)) * 1e6}
 
-
-FAR_WAN = "192.0.2.2"
 
 # name: (title, function of competitor and options)
 MEASURES = {

@@ -108,7 +108,8 @@ class Keys:
             out.write(self.private + "\n")
 
 
-def _device(namespace, argv, name):
+def userspace_device(namespace, argv, name):
+    """The WireGuard device `name` that the command line makes in a namespace with SITE_RUN_FOLDERS, ready for `wg`."""
     process = namespace.start(*argv, log=f"{os.path.basename(argv[0])}-{name}")
     path = os.path.join(namespace.folder, "wireguard", name + ".sock")
     wait_until(f"{argv[0]} {name}", lambda: answers(path) or not process.alive(), 10)
@@ -119,12 +120,12 @@ def _device(namespace, argv, name):
 
 def greywired_device(namespace, name):
     """`greywired -f NAME` in a namespace made with private=SITE_RUN_FOLDERS, ready for `wg`."""
-    return _device(namespace, [GREYWIRED, "-f", name], name)
+    return userspace_device(namespace, [GREYWIRED, "-f", name], name)
 
 
 def wireguard_go_device(namespace, name):
     """Debian's wireguard-go, likewise."""
-    return _device(namespace, ["wireguard-go", "-f", name], name)
+    return userspace_device(namespace, ["wireguard-go", "-f", name], name)
 
 
 # The same body runs over both.
