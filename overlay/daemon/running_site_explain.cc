@@ -149,15 +149,16 @@ void RunningSite::explain_sources(const IpAddress& address, const wireguard::Dev
                         address == config::link_local_of(record.config->public_key);
     if (is_its) owner = name;
   }
+  const bool own = covers(config_->site.networks, address);  // no peer's, whatever it may send else
   for (const auto& peer : device.peers) {
     const auto it = std::find_if(peers_.begin(), peers_.end(), [&](const auto& named) { return named.second.id == peer.id; });
-    if (it == peers_.end()) continue;
+    if (own || it == peers_.end()) continue;
     const auto& [name, record] = *it;
     bool may = owner.empty() ? covers(sources_of(*record.config), address) : owner == name;
     if (owner.empty() && record.config->source_check == config::SourceCheck::kStrict) {
       may = out.delivered && (", " + out.peer + ",").find(", " + name + ",") != std::string::npos;
     }
-    if (may && !covers(config_->site.networks, address)) out.sources.push_back(name);
+    if (may) out.sources.push_back(name);
   }
   if (!owner.empty()) {
     out.steps.push_back(fmt::format("packets from it are taken from {} alone: its overlay address", owner));

@@ -300,19 +300,19 @@ class Avx512Aead final : public Aead {
   // Calls `fast` with runs of equal size, at most 16 jobs each, and `slow` with what stands alone.
   template <class Job, class Fast, class Slow>
   void each_run(std::span<Job> jobs, Fast&& fast, Slow&& slow) {
-    bool cleared = true;
+    bool used_lanes = false;
     while (!jobs.empty()) {
       std::size_t count = 1;
       while (count < jobs.size() && count < kLanes && jobs[count].size == jobs[0].size) ++count;
       if (worth_it(count, jobs[0].size)) {
         fast(jobs.first(count));
-        cleared = false;
+        used_lanes = true;
       } else {
         slow(jobs.first(count));
       }
       jobs = jobs.subspan(count);
     }
-    if (cleared) return;
+    if (!used_lanes) return;
     sodium_stackzero(kStackToClear);
     wipe(group_.tags.data(), sizeof group_.tags);
   }

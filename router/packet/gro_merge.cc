@@ -173,7 +173,7 @@ bool same_tcp_fields(const Group& group, const std::uint8_t* first, const std::u
 
 struct GroMerger::State {
   Layer layer;
-  MergeUdp udp;
+  MergeUdp udp = MergeUdp::kNo;
   std::array<std::span<std::uint8_t>, kMaxPackets> packets;
   std::array<std::uint16_t, kMaxPackets> next;  // the following packet of the same group
   std::array<Group, kMaxPackets> groups;
@@ -182,7 +182,7 @@ struct GroMerger::State {
   std::array<std::uint16_t, kMaxFlows> used_slots;
   std::size_t flow_count = 0;
 
-  State(Layer l, MergeUdp u) : layer(l), udp(u) {}
+  explicit State(Layer l) : layer(l) {}
 
   Flow* find_flow(std::uint16_t packet, const Segment& segment) {
     const std::uint8_t* bytes = packets[packet].data();
@@ -260,7 +260,7 @@ struct GroMerger::State {
   }
 };
 
-GroMerger::GroMerger(Layer layer, MergeUdp udp) : state_(std::make_unique<State>(layer, udp)) {}
+GroMerger::GroMerger(Layer layer) : state_(std::make_unique<State>(layer)) {}
 GroMerger::~GroMerger() = default;
 GroMerger::GroMerger(GroMerger&&) noexcept = default;
 GroMerger& GroMerger::operator=(GroMerger&&) noexcept = default;

@@ -43,7 +43,7 @@ class GroMerger {
   static constexpr std::size_t kMaxFlows = 64;  // open at a time; packets of further flows pass alone
   static constexpr std::size_t kMaxDatagrams = 64;  // of a UDP super-frame: the kernel's own limit (UDP_MAX_SEGMENTS)
 
-  explicit GroMerger(Layer layer, MergeUdp udp = MergeUdp::kNo);
+  explicit GroMerger(Layer layer);  // merges no UDP yet
   ~GroMerger();
   GroMerger(GroMerger&&) noexcept;
   GroMerger& operator=(GroMerger&&) noexcept;

@@ -101,7 +101,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   std::vector<Bytes> packets;
   while (!script.empty() && packets.size() < GroMerger::kMaxPackets) packets.push_back(step(script, flows));
   std::vector<Bytes> copies = packets;
-  GroMerger merger(Layer::kL3, MergeUdp::kYes);
+  GroMerger merger(Layer::kL3);
+  merger.merge_udp(MergeUdp::kYes);
   for (auto& p : copies) FUZZ_CHECK(merger.add(p));
   std::map<std::string, std::vector<Bytes>> in;
   std::map<std::string, std::vector<Bytes>> out;
@@ -129,7 +130,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   FUZZ_CHECK(in == out);
 
   // The same bytes as frames that nobody made on purpose.
-  GroMerger ethernet(Layer::kEthernet, MergeUdp::kYes);
+  GroMerger ethernet(Layer::kEthernet);
+  ethernet.merge_udp(MergeUdp::kYes);
   Bytes raw(bytes, bytes + size);
   for (std::size_t at = 0; at < raw.size() && !ethernet.full(); at += 97)
     ethernet.add(std::span(raw).subspan(at));

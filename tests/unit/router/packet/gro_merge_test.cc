@@ -240,7 +240,8 @@ std::vector<Bytes> build_udp(const std::vector<PacketSpec>& specs) {
 }
 
 std::vector<Merged> merge_udp(const std::vector<Bytes>& packets, Layer layer = Layer::kL3) {
-  GroMerger merger(layer, MergeUdp::kYes);
+  GroMerger merger(layer);
+  merger.merge_udp(MergeUdp::kYes);
   return merge(merger, packets);
 }
 
@@ -377,8 +378,9 @@ TEST(GroMerge, SplitAfterMergeIsTheIdentityPerFlow) {
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
-  GroMerger l3(Layer::kL3, MergeUdp::kYes);
-  GroMerger l2(Layer::kEthernet, MergeUdp::kYes);
+  GroMerger l3(Layer::kL3);
+  GroMerger l2(Layer::kEthernet);
+  for (GroMerger* merger : {&l3, &l2}) merger->merge_udp(MergeUdp::kYes);
   std::size_t merged = 0;
   std::size_t merged_udp = 0;
   for (int round = 0; round < 300; ++round) {
