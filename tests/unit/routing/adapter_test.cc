@@ -113,6 +113,12 @@ class AdapterTest : public testing::Test {
     source(SourceState::kIdentifying);
     source(SourceState::kSyncing);
   }
+  void learn_ten() {  // 10.2.0.0/24 to 10.2.9.0/24, in one table
+    dump_begins();
+    for (int i = 0; i < 10; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
+    source(SourceState::kSynced);
+    settle();
+  }
   RouteStatus status_of(const std::string& p) {
     for (const auto& route : adapter.routes()) {
       if (route.prefix == prefix(p)) return route;
@@ -369,10 +375,7 @@ TEST_F(AdapterTest, AlertsAreGatheredAndAtMostOnceASecond) {
 }
 
 TEST_F(AdapterTest, AZebraThatComesBackFullSweepsWhatIsGone) {
-  dump_begins();
-  for (int i = 0; i < 10; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
-  source(SourceState::kSynced);
-  settle();
+  learn_ten();
   const auto changed = sink.changed;
   source(SourceState::kDown);
   EXPECT_TRUE(events.alerted("10 learned prefixes are held for 240 s"));
@@ -391,10 +394,7 @@ TEST_F(AdapterTest, AZebraThatComesBackFullSweepsWhatIsGone) {
 }
 
 TEST_F(AdapterTest, AZebraThatComesBackWithPartOfItIsGivenTimeForTheRest) {
-  dump_begins();
-  for (int i = 0; i < 10; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
-  source(SourceState::kSynced);
-  settle();
+  learn_ten();
   const auto changed = sink.changed;
   source(SourceState::kDown);
   settle(5s);
@@ -424,10 +424,7 @@ TEST_F(AdapterTest, ASourceThatIsAskedForEverythingAgainSweepsAtOnce) {
 }
 
 TEST_F(AdapterTest, AZebraThatComesBackEmptyHoldsUntilTheTimeIsOver) {
-  dump_begins();
-  for (int i = 0; i < 10; ++i) learn("10.2." + std::to_string(i) + ".0/24", {"10.255.0.2"});
-  source(SourceState::kSynced);
-  settle();
+  learn_ten();
   const auto lost_at = now;
   source(SourceState::kDown);
   settle(1s);
