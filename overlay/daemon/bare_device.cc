@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "overlay/control/uapi_server.h"
+#include "overlay/daemon/privileges.h"
 #include "overlay/daemon/timestamp_file.h"
 #include "overlay/links/link_monitor.h"
 #include "overlay/links/link_netlink.h"
@@ -70,6 +71,7 @@ class LinkFollower {
 }  // namespace
 
 Result<void> run_bare_device(const std::string& interface, unsigned workers, void (*ready)(void*), void* context) {
+  keep_only(rights_for_bare_device());
   boost::asio::io_context io(1);
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](const boost::system::error_code& error, int) {

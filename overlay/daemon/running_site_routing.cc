@@ -1,4 +1,5 @@
 // How a running site learns routes, and what becomes of them in the engine.
+#include "overlay/daemon/privileges.h"
 #include "overlay/daemon/running_site.h"
 #include "router/engine/boot_clock.h"
 #include "routing/kernel_routes/client.h"
@@ -46,7 +47,8 @@ void RunningSite::start_routing() {
     filter.never = {links::kProtocol};
     source_ = std::make_unique<routing::kernel::Client>(io_, std::move(filter), *adapter_, engine::boot_now);
   } else {
-    auto zebra = std::make_unique<routing::zapi::Client>(io_, config_->routing->zebra, *adapter_, engine::boot_now);
+    auto zebra = std::make_unique<routing::zapi::Client>(io_, config_->routing->zebra, *adapter_, engine::boot_now,
+                                                         routing::zapi::SessionTiming{}, right_to_zebra);
     if (config_->routing->inject) injector_ = zebra.get();
     source_ = std::move(zebra);
     inject_static();

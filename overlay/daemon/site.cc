@@ -7,10 +7,22 @@
 
 #include "overlay/config/load.h"
 #include "overlay/daemon/log_level.h"
+#include "overlay/daemon/privileges.h"
 #include "overlay/daemon/running_site.h"
 #include "overlay/daemon/service_manager.h"
 
 namespace greywire::daemon {
+namespace {
+
+void give_up_rights(const std::string& config_file, const config::Config& config) {
+  const Rights rights = rights_for(config);
+  const auto kept = keep_only(rights);
+  spdlog::info("capabilities: {}", rights_text(rights));
+  for (const std::string& line : kept) spdlog::info("not given up: {}", line);
+  for (const std::string& line : out_of_reach(config_file, config)) spdlog::warn("{}", line);
+}
+
+}  // namespace
 
 Result<void> run_site(const RunSite& what, unsigned workers) {
   const std::string& config_file = what.config_file;
@@ -28,6 +40,7 @@ Result<void> run_site(const RunSite& what, unsigned workers) {
   log->set_level(level_of(loaded.config->site.log_level));
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e %n %l: %v");
   spdlog::set_default_logger(log);
+  give_up_rights(config_file, *loaded.config);
 
   RunningSite site(std::move(*loaded.config), {config_file, workers, what.takeover, std::move(held)});
   if (auto started = site.start(); !started) return started;

@@ -22,7 +22,7 @@ constexpr std::size_t kReadBytes = 256 * 1024;
 std::string describe(const error_code& error) {
   if (error == asio::error::eof) return "zebra closed the connection";
   if (error == asio::error::access_denied) {
-    return "permission denied (the socket belongs to user frr: run as root or frr)";
+    return "permission denied (the socket belongs to user frr: it takes CAP_DAC_OVERRIDE, or root with it)";
   }
   if (error == asio::error::connection_refused) return "zebra is not running (connection refused)";
   if (error == boost::system::errc::no_such_file_or_directory) return "zebra is not running (no such socket)";
@@ -34,9 +34,10 @@ std::string describe(const error_code& error) {
 class Client::Connection final : public SourceConnection<Session> {
  public:
   Connection(asio::io_context& io, std::string path, RouteSourceListener& listener, std::function<TimePoint()> now,
-             const SessionTiming& timing)
+             const SessionTiming& timing, RightToConnect right)
       : SourceConnection(io, listener, std::move(now), fmt::format("zebra ({})", path), listener, timing),
         path_(std::move(path)),
+        right_(std::move(right)),
         socket_(io),
         buffer_(kReadBytes) {}
 
@@ -71,6 +72,7 @@ class Client::Connection final : public SourceConnection<Session> {
       session_.connect_failed("the path is too long for a unix socket (107 bytes)", now());
       return;
     }
+    const auto right = right_ ? right_() : nullptr;  // connect(2) is called here, and not later
     socket_.async_connect(endpoint, [self = self(), generation = generation()](error_code error) {
       if (self->is_stale(generation)) return;
       if (error) {
@@ -118,6 +120,7 @@ class Client::Connection final : public SourceConnection<Session> {
   }
 
   const std::string path_;
+  const RightToConnect right_;
   Protocol::socket socket_;
   std::vector<std::uint8_t> buffer_;
   Bytes unsent_;
@@ -125,9 +128,9 @@ class Client::Connection final : public SourceConnection<Session> {
 };
 
 Client::Client(asio::io_context& io, std::string socket_path, RouteSourceListener& listener,
-               std::function<TimePoint()> now, const SessionTiming& timing)
+               std::function<TimePoint()> now, const SessionTiming& timing, RightToConnect right)
     : connection_(
-          std::make_shared<Connection>(io, std::move(socket_path), listener, std::move(now), timing)) {}
+          std::make_shared<Connection>(io, std::move(socket_path), listener, std::move(now), timing, std::move(right))) {}
 
 Client::~Client() {
   connection_->abandon();

@@ -23,9 +23,12 @@ namespace greywire::routing::zapi {
 
 class Client final : public RouteSource {
  public:
+  // What it makes is held while connect(2) is called: the right to a socket of another user.
+  using RightToConnect = std::function<std::shared_ptr<void>()>;
+
   // `now` reads the clock (CLOCK_BOOTTIME). The listener outlives the client.
   Client(boost::asio::io_context& io, std::string socket_path, RouteSourceListener& listener,
-         std::function<TimePoint()> now, const SessionTiming& timing = {});
+         std::function<TimePoint()> now, const SessionTiming& timing = {}, RightToConnect right = {});
   ~Client() override;
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
