@@ -9,10 +9,12 @@
 #include <iostream>
 
 #include "overlay/cli/command_line.h"
+#include "overlay/config/key_files.h"
 
 int main(int argc, char** argv) {
   struct stat out {};
-  const bool exposed = ::fstat(STDOUT_FILENO, &out) == 0 && S_ISREG(out.st_mode) && (out.st_mode & 077) != 0;
+  const bool exposed = ::fstat(STDOUT_FILENO, &out) == 0 && S_ISREG(out.st_mode) &&
+                       !greywire::config::is_private_to_service(out);
   const bool colour = ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
   greywire::cli::Surroundings around{std::cin, std::cout, std::cerr, colour, exposed};
   winsize size{};

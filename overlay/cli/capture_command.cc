@@ -57,7 +57,8 @@ class Listener {
   static constexpr int kPatience = 5000;  // milliseconds
 
   explicit Listener(const std::string& control_socket)
-      : path_(std::filesystem::path(control_socket).parent_path() / fmt::format(".capture.{}", ::getpid())) {}
+      : control_socket_(control_socket),
+        path_(std::filesystem::path(control_socket).parent_path() / fmt::format(".capture.{}", ::getpid())) {}
   ~Listener() {
     if (fd_ >= 0) {
       ::close(fd_);
@@ -82,6 +83,7 @@ class Listener {
       fd_ = -1;
       return Error{fmt::format("cannot listen on {}: {}", path_, std::strerror(code)), code};
     }
+    control::give_to_owner_of(control_socket_, path_);
     return {};
   }
   int accept() const {
@@ -91,6 +93,7 @@ class Listener {
   const std::string& path() const { return path_; }
 
  private:
+  const std::string control_socket_;
   std::string path_;
   int fd_ = -1;
 };

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,7 +38,21 @@ Error cannot_open(std::string_view kind, std::string_view generate, const std::s
     return {fmt::format("the {} file {} does not exist: make one with (umask 077; greywire {} > {})", kind, path,
                         generate, path), code};
   }
+  if (code == EACCES) {
+    return {fmt::format("cannot read the {} file {}: {}: run chown :{} {} && chmod 640 {}, and the same for its folder with 750", kind,
+                        path, std::strerror(code), kServiceGroup, path, path), code};
+  }
   return {fmt::format("cannot read the {} file {}: {}", kind, path, std::strerror(code)), code};
+}
+
+// Whether this is the group of the daemon's own user, and not root's.
+bool is_service_group(gid_t group) {
+  if (group == 0) return false;
+  if (::geteuid() != 0 && group == ::getegid()) return true;
+  char buffer[4096];
+  struct group entry {};
+  struct group* found = nullptr;
+  return ::getgrnam_r(kServiceGroup, &entry, buffer, sizeof buffer, &found) == 0 && found != nullptr && entry.gr_gid == group;
 }
 
 Result<void> check_owner_and_mode(std::string_view kind, const std::string& path, const struct stat& status) {
@@ -46,7 +61,7 @@ Result<void> check_owner_and_mode(std::string_view kind, const std::string& path
     return Error{fmt::format("the {} file {} belongs to user {}: run chown root {}", kind, path, status.st_uid, path),
                  EPERM};
   }
-  if ((status.st_mode & 077) != 0) {
+  if (!is_private_to_service(status)) {
     return Error{fmt::format("the {} file {} is open to group or others (mode {:04o}): run chmod 600 {}", kind, path,
                              status.st_mode & 07777, path), EPERM};
   }
@@ -80,6 +95,11 @@ Result<Key> read_key(std::string_view kind, std::string_view generate, const std
 }
 
 }  // namespace
+
+bool is_private_to_service(const struct stat& status) {
+  if ((status.st_mode & 077) == 0) return true;
+  return (status.st_mode & 077) == 040 && is_service_group(status.st_gid);
+}
 
 Result<PrivateKey> read_private_key(const std::string& path) {
   return read_key<PrivateKey>("private key", "genkey", path);

@@ -154,7 +154,7 @@ const std::array<Key<Site>, 11> kSite{{
    [](Reading& r, const TomlNode& n, Site& s) { r.text(n, parse_name, s.name); }},
   {{"private_key_file", "the path of a file", "",
     "This site's WireGuard key in base64, as `greywire genkey` writes it. Refused unless it belongs to root or the "
-    "daemon's user and nobody else may read it. A relative path starts at the config file's folder.", kRequired},
+    "daemon's user and nobody else but the daemon's group may read it. A relative path starts at the config file's folder.", kRequired},
    [](Reading& r, const TomlNode& n, Site& s) { r.path(n, s.private_key_file); }},
   {{"listen_port", "a port from 1 to 65535", "51820", "The UDP port of the underlay, on all local addresses.", kOptional},
    [](Reading& r, const TomlNode& n, Site& s) { r.integer(n, 1, 65535, s.listen_port); }},

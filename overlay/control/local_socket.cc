@@ -120,6 +120,13 @@ Result<BoundSocket> bind_local_socket(const std::string& path, mode_t directory_
   return BoundSocket{fd.release(), {bound.st_dev, bound.st_ino}};
 }
 
+void give_to_owner_of(const std::string& control_socket, const std::string& path) {
+  struct stat owner {};
+  if (::lstat(control_socket.c_str(), &owner) != 0 || owner.st_uid == ::geteuid()) return;
+  // Where that is refused, the daemon says that it cannot connect.
+  [[maybe_unused]] const int given = ::lchown(path.c_str(), owner.st_uid, static_cast<gid_t>(-1));
+}
+
 bool still_names(const std::string& path, const FileIdentity& identity) {
   struct stat found {};
   return ::lstat(path.c_str(), &found) == 0 && FileIdentity{found.st_dev, found.st_ino} == identity;

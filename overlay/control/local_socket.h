@@ -30,6 +30,10 @@ Result<sockaddr_un> local_socket_address(const std::string& path);
 // the way out; code is the errno, EADDRINUSE where a live daemon answers on the path.
 Result<BoundSocket> bind_local_socket(const std::string& path, mode_t directory_mode);
 
+// A socket that the daemon behind `control_socket` is to connect to becomes that daemon's user's, where he is another: root asks,
+// and the daemon has no right to what is root's alone.
+void give_to_owner_of(const std::string& control_socket, const std::string& path);
+
 // False when the path is gone or names another file.
 bool still_names(const std::string& path, const FileIdentity& identity);
 

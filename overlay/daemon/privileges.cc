@@ -167,8 +167,8 @@ std::vector<std::string> out_of_reach(const std::string& config_file, const conf
   std::vector<std::string> out;
   for (const std::string& file : files) {
     if (::faccessat(AT_FDCWD, file.c_str(), R_OK, AT_EACCESS) == 0 || errno == ENOENT) continue;
-    out.push_back(fmt::format("a reload will not be able to read {}: {}. It and its folder should belong to the user that "
-                              "greywired runs as", file, std::strerror(errno)));
+    out.push_back(fmt::format("a reload will not be able to read {}: {}. The user or the group that greywired runs as should be its and its "
+                              "folder's: chown :{} and chmod g+r", file, std::strerror(errno), config::kServiceGroup));
   }
   return out;
 }

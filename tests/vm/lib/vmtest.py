@@ -41,7 +41,8 @@ def seen(what, result):
     table.append((what, result))
 
 
-def main_in_vm(test, modules, timeout=560):
+def main_in_vm(test, modules, timeout=560, systemd=False, env=()):
+    """`systemd`: it is the guest's first process. `env`: more variables for the inside, NAME=VALUE."""
     if os.environ.get(INSIDE):
         try:
             main(test)
@@ -53,8 +54,10 @@ def main_in_vm(test, modules, timeout=560):
         return
     runner = os.path.join(VM, "run-in-vm")
     sys.stdout.flush()
-    os.execv(runner, [runner, "--modules", modules, "--timeout", str(timeout), "--env", f"{INSIDE}=1",
-                      "--env", f"GREYWIRE_BIN={os.path.abspath(BIN)}", "--", PYTHON, os.path.realpath(sys.argv[0])])
+    more = ["--systemd"] if systemd else []
+    for pair in (f"{INSIDE}=1", f"GREYWIRE_BIN={os.path.abspath(BIN)}", *env):
+        more += ["--env", pair]
+    os.execv(runner, [runner, "--modules", modules, "--timeout", str(timeout), *more, "--", PYTHON, os.path.realpath(sys.argv[0])])
 
 
 def bracketed(address):

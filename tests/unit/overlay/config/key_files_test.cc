@@ -1,7 +1,9 @@
 #include "overlay/config/key_files.h"
 
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -57,6 +59,33 @@ TEST_F(KeyFiles, RefusesWhatOthersCanTouch) {
     std::snprintf(octal, sizeof octal, "%04o", mode);
     EXPECT_EQ(error_of(path), "the private key file " + path + " is open to group or others (mode " + octal +
                                   "): run chmod 600 " + path);
+  }
+}
+
+// As a daemon whose user and group are not root's.
+TEST_F(KeyFiles, ItsOwnGroupMayReadIt) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to become somebody else";
+  ASSERT_EQ(::chmod(folder_.c_str(), 0755), 0);
+  constexpr gid_t kOwn = 12345, kOther = 12346;
+  const struct {
+    gid_t group;
+    mode_t mode;
+    const char* says;
+  } cases[] = {
+      {kOwn, 0640, "read"},   {kOwn, 0440, "read"},          {kOwn, 0660, "is open to"},          {kOwn, 0644, "is open to"},
+      {kOther, 0604, "is open to"}, {kOther, 0640, "Permission denied: run chown :greywire"}, {kOwn, 0600, "Permission denied: run chown :greywire"},
+  };
+  for (const auto& c : cases) {
+    const auto path = write("a.key", kKey, c.mode);
+    ASSERT_EQ(::chown(path.c_str(), 0, c.group), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (::setgroups(0, nullptr) != 0 || ::setgid(kOwn) != 0 || ::setuid(kOwn) != 0) ::_exit(2);
+      ::_exit(error_of(path).find(c.says) != std::string::npos ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0) << std::oct << c.mode << " " << c.group << ": " << c.says;
   }
 }
 
