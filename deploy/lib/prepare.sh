@@ -9,7 +9,7 @@ if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
   build_packages="$build_packages libipsec-mb-dev"
 fi
 run_packages="frr wireguard-tools iproute2 iputils-ping iperf3 nftables python3"
-test_packages="socat clang libclang-rt-14-dev wireguard-go bird2 zsh fish groff-base tcpdump dpkg-dev file"
+test_packages="socat clang libclang-rt-14-dev wireguard-go bird2 zsh fish groff-base tcpdump dpkg-dev file systemd"
 # tests/vm skips itself without these, so a Debian of another architecture goes without.
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
   test_packages="$test_packages qemu-system-x86 busybox-static kmod"

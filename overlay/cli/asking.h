@@ -26,6 +26,7 @@ struct Options {
   unsigned size = 0;     // bytes, ping
   bool outer = false;    // capture
   std::string shell;     // completion
+  std::string page;      // man
 };
 
 // One line on `err`, and the code back.

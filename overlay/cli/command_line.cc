@@ -24,6 +24,7 @@
 #include "overlay/config/load.h"
 #include "overlay/config/near_miss.h"
 #include "overlay/control/site_status_json.h"
+#include "overlay/manual/config_page.h"
 
 namespace greywire::cli {
 namespace {
@@ -288,9 +289,9 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
          around.out << completion(app, options.shell);
          return ExitCode::kDone;
        }},
-      {"man", "Print the manual page, for man(1)",
+      {"man", "Print a manual page, for man(1): greywire, or greywire.toml",
        [&] {
-         around.out << man_page(app);
+         around.out << (options.page == "greywire.toml" ? manual::config_page() : man_page(app));
          return ExitCode::kDone;
        }},
       {"names", "", [&] { return names_command(around, options); }},
@@ -319,6 +320,9 @@ void add_options(CLI::App& command, Options& options) {
   if (name == "names") command.add_option("KIND", options.name, "peer, tunnel, segment or all")->required();
   if (name == "completion") {
     command.add_option("SHELL", options.shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  }
+  if (name == "man") {
+    command.add_option("PAGE", options.page, "greywire or greywire.toml")->check(CLI::IsMember({"greywire", "greywire.toml"}));
   }
   if (name == "drops") command.add_flag("-a,--all", options.all, "show the reasons without a packet too");
   if (name == "events") command.add_flag("-f,--follow", options.follow, "go on with what happens from now on");

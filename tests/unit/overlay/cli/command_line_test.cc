@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <fstream>
 #include <sstream>
 #include <vector>
 
 #include "overlay/cli/control_client.h"
+#include "overlay/config/schema.h"
 #include "overlay/control/control_api.h"
 #include "overlay/control/event_log.h"
 #include "overlay/control/local_socket.h"
@@ -305,6 +307,18 @@ TEST(CommandLine, ManPageAndCompletionsHaveEveryCommand) {
   EXPECT_EQ(page.find("greywire names"), std::string::npos) << "it is for completion alone";
   EXPECT_NE(page.find(".SH EXIT STATUS\n.TP\n\\fB0\\fR\ndone\n"), std::string::npos) << page;
   EXPECT_EQ(greywire({"completion", "csh"}, "/").code, 2);
+}
+
+TEST(CommandLine, TheConfigsManPageHasEverySectionAndKey) {
+  const auto page = greywire({"man", "greywire.toml"}, "/").out;
+  EXPECT_TRUE(page.starts_with(".TH GREYWIRE.TOML 5")) << page;
+  for (const auto& section : config::sections()) {
+    EXPECT_NE(page.find(std::string(".SH ") + std::string(section.header)), std::string::npos) << section.header;
+    for (const auto& key : section.keys) EXPECT_NE(page.find("\n\\fB" + std::string(key.name) + "\\fR\n"), std::string::npos) << key.name;
+  }
+  EXPECT_EQ(page.find('`'), std::string::npos) << "Markdown";
+  EXPECT_TRUE(std::all_of(page.begin(), page.end(), [](char c) { return static_cast<unsigned char>(c) < 128; }));
+  EXPECT_EQ(greywire({"man", "grywire"}, "/").code, 2);
 }
 
 TEST(CommandLine, DocsNameEveryCommandAndExitCode) {
