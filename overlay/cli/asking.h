@@ -25,6 +25,7 @@ struct Options {
   double interval = 1;   // seconds, ping and top
   unsigned size = 0;     // bytes, ping
   bool outer = false;    // capture
+  unsigned confirm = 0;  // seconds, reload; 0: not on trial
   std::string shell;     // completion
   std::string page;      // man
 };

@@ -35,7 +35,7 @@ constexpr char kFooter[] =
     "Exit status:\n"
     "  0  done\n"
     "  1  the answer is no: check or reload found errors, diff found a difference, explain found that the packet is dropped, "
-    "ping got no answer\n"
+    "ping got no answer, confirm or rollback found no reload on trial\n"
     "  2  wrong command line or wrong input\n"
     "  3  no daemon answers, or several do and none was named\n"
     "  4  no permission\n"
@@ -182,17 +182,25 @@ ExitCode audit_command(const Surroundings& around, const Options& options) {
   });
 }
 
-// What is wrong with the file goes to standard error, as `check` has it.
-ExitCode reload_command(const Surroundings& around, const Options& options) {
-  return ask(around, options, {{"command", "reload"}}, [&](const json::value& answer) {
+// reload, confirm and rollback; what is wrong goes to standard error, as `check` has it. `refused`: how to end where the daemon
+// says that there is nothing to confirm.
+ExitCode change_command(const Surroundings& around, const Options& options, const json::object& request,
+                        std::string (*render)(const control::ReloadReport&, const Look&), ExitCode refused) {
+  return ask(around, options, request, [&](const json::value& answer) {
     const auto report = control::reload_from_json(answer);
-    const ExitCode code = show_report(around, options, answer, "", report, render_reload);
+    const ExitCode code = show_report(around, options, answer, "", report, render);
     if (code != ExitCode::kDone) return code;
     for (const auto* lines : {&report->warnings, &report->errors}) {
       for (const auto& line : *lines) around.err << line << "\n";
     }
     return report->done && report->errors.empty() ? ExitCode::kDone : ExitCode::kAnswerIsNo;
-  });
+  }, refused);
+}
+
+ExitCode reload_command(const Surroundings& around, const Options& options) {
+  json::object request{{"command", "reload"}};
+  if (options.confirm != 0) request["confirm"] = options.confirm;
+  return change_command(around, options, request, render_reload, ExitCode::kDaemonFailed);
 }
 
 // As it is for a scrape; --json makes one string of it.
@@ -277,6 +285,10 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
        [&] { return diff_command(around, options); }},
       {"reload", "Make the daemon read its config file again; a file with an error changes nothing",
        [&] { return reload_command(around, options); }},
+      {"confirm", "Keep what `reload --confirm` made",
+       [&] { return change_command(around, options, {{"command", "confirm"}}, render_confirm, ExitCode::kAnswerIsNo); }},
+      {"rollback", "Go back at once from what `reload --confirm` made",
+       [&] { return change_command(around, options, {{"command", "rollback"}}, render_reload, ExitCode::kAnswerIsNo); }},
       {"frr-config", "Print neighbours, prefix-lists and maximum prefixes for bgpd, as the config FILE has them",
        [&] { return frr_config_command(around, options); }},
       {"check", "Check the config FILE without a daemon", [&] { return check_command(around, options); }},
@@ -307,6 +319,10 @@ void add_options(CLI::App& command, Options& options) {
   const std::string name = command.get_name();
   if (name == "explain") command.add_option("ADDRESS", options.address, "IPv4 or IPv6 address")->required();
   if (name == "check" || name == "frr-config") command.add_option("FILE", options.file, "the site's TOML file")->required();
+  if (name == "reload") {
+    command.add_option("--confirm", options.confirm, "go back by itself after so long, unless `greywire confirm` comes")
+        ->type_name("SECONDS")->check(CLI::Range(1U, 86400U));
+  }
   if (name == "diff") command.add_option("FILE", options.file, "a TOML file; else the daemon's own");
   if (name == "peers") command.add_option("PEER", options.name, "this one only");
   if (name == "tunnels") command.add_option("TUNNEL", options.name, "this one only");

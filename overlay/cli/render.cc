@@ -84,6 +84,9 @@ std::string header(const SiteStatus& status, const Look& look) {
   out += line("public key", status.public_key, look);
   out += line("addresses", list_text(status.overlay_addresses, kPrefixesInStatus), look);
   out += line("routing", routing_text(status.routing), look);
+  if (status.confirm_within) {
+    out += line("reload", fmt::format("on trial: gone back from in {} s unless `greywire confirm` comes", status.confirm_within->count()), look);
+  }
   for (const auto& alert : status.alerts) {
     out += fmt::format("  {} {}\n", styled("alert      ", Style::kBad, look), wrapped(alert, look.columns, 14));
   }
@@ -321,11 +324,15 @@ std::string render_routes(const control::RoutesReport& routes, const Look& look)
 
 std::string render_reload(const control::ReloadReport& reload, const Look& look) {
   if (!reload.done) return styled("nothing was changed", Style::kBad, look) + "\n";
-  if (reload.changes.empty()) return "the file says what runs already\n";
-  std::string out;
+  std::string out = reload.changes.empty() ? "the file says what runs already\n" : "";
   for (const auto& line : reload.changes) out += line + "\n";
+  if (reload.confirm_within) {
+    out += fmt::format("on trial: gone back from in {} s unless `greywire confirm` comes\n", reload.confirm_within->count());
+  }
   return out;
 }
+
+std::string render_confirm(const control::ReloadReport&, const Look&) { return "confirmed: it stays\n"; }
 
 std::string render_audit(const control::AuditReport& audit, const Look& look) {
   std::string out = fmt::format("{} learned prefixes: ", audit.routes);

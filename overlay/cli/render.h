@@ -21,6 +21,7 @@ std::string render_segments(const std::vector<control::MacReport>& macs, const L
 std::string render_diff(const control::ReloadReport& difference, const Look& look);
 std::string render_routes(const control::RoutesReport& routes, const Look& look);
 std::string render_reload(const control::ReloadReport& reload, const Look& look);
+std::string render_confirm(const control::ReloadReport& reload, const Look& look);
 std::string render_audit(const control::AuditReport& audit, const Look& look);
 std::string render_explain(const control::ExplainReport& explanation, const Look& look);
 

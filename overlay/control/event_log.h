@@ -5,6 +5,7 @@
 //   handshake  peer, count                  endpoint  peer, from, to          peer      peer, state (up | down | held)
 //   path_mtu   peer, path, from, to, why    route     prefix, state, peers    routes    changes: too many for one each
 //   alert      text                         notice    text                    reload    done, changes, errors
+//   confirm    confirmed (false: gone back), why
 #pragma once
 
 #include <boost/json/object.hpp>

@@ -176,6 +176,7 @@ struct SiteStatus {
   std::vector<DropReport> drops;    // only reasons that were counted
   std::vector<std::string> alerts;  // one line each: what needs a person; the last ones
   std::uint64_t alerts_total = 0;   // since the start
+  std::optional<std::chrono::seconds> confirm_within;  // then a reload is gone back from; absent: none is on trial
 
   friend bool operator==(const SiteStatus&, const SiteStatus&) = default;
 };
@@ -232,12 +233,13 @@ struct MacReport {
   friend bool operator==(const MacReport&, const MacReport&) = default;
 };
 
-// What became of `greywire reload`.
+// What became of `greywire reload`, `greywire confirm` and `greywire rollback`.
 struct ReloadReport {
   bool done = false;                 // false: nothing was changed, `errors` say why
   std::vector<std::string> changes;  // one line each; empty: the file says what runs already
   std::vector<std::string> warnings;
   std::vector<std::string> errors;   // "site.toml:12:3: …"; where done: what could not be made
+  std::optional<std::chrono::seconds> confirm_within;  // as in SiteStatus
 
   friend bool operator==(const ReloadReport&, const ReloadReport&) = default;
 };

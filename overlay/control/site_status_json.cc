@@ -163,6 +163,7 @@ void describe(V& v, S& s) {
   v("drops", s.drops);
   v("alerts", s.alerts);
   v("alerts_total", s.alerts_total);
+  v("confirm_within_seconds", s.confirm_within);
 }
 
 template <class V, Is<RouteReport> S>
@@ -214,6 +215,7 @@ void describe(V& v, S& s) {
   v("changes", s.changes);
   v("warnings", s.warnings);
   v("errors", s.errors);
+  v("confirm_within_seconds", s.confirm_within);
 }
 
 template <class T>

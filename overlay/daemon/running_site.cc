@@ -176,7 +176,7 @@ Result<void> RunningSite::open_control() {
     return control::to_json(explain(*address));
   });
   control_.add_command("audit", [this](const object&) -> Result<value> { return control::to_json(audit()); });
-  control_.add_command("reload", [this](const object&) -> Result<value> { return control::to_json(reload()); });
+  add_reload_commands();
   control_.add_command("metrics", [this](const object&) -> Result<value> { return value(boost::json::string(metrics_text())); });
   add_live_commands();
   control_.add_command("handover", [this](const object& request) -> Result<value> {

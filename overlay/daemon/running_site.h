@@ -26,6 +26,7 @@
 #include "overlay/daemon/last_run.h"
 #include "overlay/daemon/peer_endpoints.h"
 #include "overlay/daemon/reachability.h"
+#include "overlay/daemon/reload_trial.h"
 #include "overlay/daemon/service_manager.h"
 #include "overlay/daemon/timestamp_file.h"
 #include "overlay/daemon/wg_control.h"
@@ -98,7 +99,15 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   void start_routing();
 
   // What a new config asks for (running_site_reload.cc). Everybody that it does not name keeps what he has.
-  control::ReloadReport reload();
+  void add_reload_commands();
+  // With `trial`, it is gone back from after so long unless confirm() comes.
+  control::ReloadReport reload(std::optional<std::chrono::seconds> trial = {});
+  void take(const config::ConfigDiff& diff, std::shared_ptr<const config::Config> fresh, std::optional<std::chrono::seconds> trial,
+            control::ReloadReport& report);
+  Result<control::ReloadReport> confirm();
+  Result<control::ReloadReport> go_back(std::string_view why);
+  void watch_trial();
+  void tell_reload(const control::ReloadReport& report);
   void apply(const config::ConfigDiff& diff, std::shared_ptr<const config::Config> fresh, control::ReloadReport& report);
   void adopt(std::shared_ptr<const config::Config> fresh);
   void remove_peer(const std::string& name);
@@ -193,6 +202,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   void alert(std::string_view line) override;
 
   std::shared_ptr<const config::Config> config_;  // what runs; replaced as a whole by adopt()
+  ReloadTrial trial_;
   SiteOptions options_;
   const ServiceManager service_manager_ = ServiceManager::from_environment();
   config::Derived derived_;
@@ -206,6 +216,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   boost::asio::steady_timer mtu_timer_{io_};  // a device's MTU may rise then
   boost::asio::steady_timer watchdog_timer_{io_};
   boost::asio::steady_timer observe_timer_{io_};
+  boost::asio::steady_timer trial_timer_{io_};
   bool reconcile_pending_ = false;
   bool paths_pending_ = false;
   std::map<std::string, mtu::MtuDamping> damping_;  // by device

@@ -1,10 +1,11 @@
-// `greywire reload`: from what runs to what the file says now.
+// `greywire reload`: from what runs to what the file says now, on trial or not; `greywire confirm` and `greywire rollback`.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 
 #include "overlay/config/load.h"
+#include "overlay/control/site_status_json.h"
 #include "overlay/daemon/log_level.h"
 #include "overlay/daemon/running_site.h"
 #include "router/engine/boot_clock.h"
@@ -18,23 +19,67 @@ std::string at(const std::string& file, config::SourcePosition where) {
 
 }  // namespace
 
-control::ReloadReport RunningSite::reload() {
+void RunningSite::add_reload_commands() {
+  using boost::json::value;
+  using Request = boost::json::object;
+  const auto as_json = [](const Result<control::ReloadReport>& report) -> Result<value> {
+    if (!report) return report.error();
+    return control::to_json(*report);
+  };
+  control_.add_command("reload", [this](const Request& request) -> Result<value> {
+    const auto* wanted = request.if_contains("confirm");
+    if (wanted == nullptr) return control::to_json(reload());
+    boost::system::error_code wrong;
+    const auto wait = wanted->to_number<std::uint32_t>(wrong);
+    if (wrong || wait == 0 || wait > ReloadTrial::kLongest.count()) {
+      return Error{fmt::format("\"confirm\" is a number of seconds from 1 to {}", ReloadTrial::kLongest.count())};
+    }
+    return control::to_json(reload(std::chrono::seconds(wait)));
+  });
+  control_.add_command("confirm", [this, as_json](const Request&) -> Result<value> { return as_json(confirm()); });
+  control_.add_command("rollback", [this, as_json](const Request&) -> Result<value> { return as_json(go_back("asked to")); });
+}
+
+control::ReloadReport RunningSite::reload(std::optional<std::chrono::seconds> trial) {
   control::ReloadReport report;
   tell("RELOADING=1");
-  auto loaded = config::load(options_.config_file);
-  (loaded.config ? report.warnings : report.errors) = loaded.diagnostics.lines();
-  if (loaded.config) {
-    auto fresh = std::make_shared<const config::Config>(std::move(*loaded.config));
-    const config::ConfigDiff diff = config::diff(*config_, *fresh);
-    for (const auto& change : diff.needs_restart) {
-      report.errors.push_back(fmt::format("{}: {} changed: that needs a restart", at(options_.config_file, change.at), change.key));
-    }
-    if (report.errors.empty()) {
-      report.done = true;
-      report.changes = diff.lines();
-      apply(diff, std::move(fresh), report);
+  if (trial_.waiting() && !trial) {
+    report.errors.push_back(fmt::format("a reload waits for confirmation, {} s left: `greywire confirm` keeps it, `greywire rollback` goes "
+                                        "back, `greywire reload --confirm SECONDS` tries the file in its place",
+                                        trial_.left(engine::boot_now())->count()));
+  } else {
+    auto loaded = config::load(options_.config_file);
+    (loaded.config ? report.warnings : report.errors) = loaded.diagnostics.lines();
+    if (loaded.config) {
+      auto fresh = std::make_shared<const config::Config>(std::move(*loaded.config));
+      const config::ConfigDiff diff = config::diff(*config_, *fresh);
+      for (const auto& change : diff.needs_restart) {
+        report.errors.push_back(fmt::format("{}: {} changed: that needs a restart", at(options_.config_file, change.at), change.key));
+      }
+      if (report.errors.empty()) take(diff, std::move(fresh), trial, report);
     }
   }
+  tell_reload(report);
+  tell("READY=1");
+  if (!report.done) spdlog::error("reload: nothing was changed");
+  if (report.done && report.changes.empty()) spdlog::info("reload: {} says what runs already", options_.config_file);
+  return report;
+}
+
+void RunningSite::take(const config::ConfigDiff& diff, std::shared_ptr<const config::Config> fresh,
+                       std::optional<std::chrono::seconds> trial, control::ReloadReport& report) {
+  report.done = true;
+  report.changes = diff.lines();
+  if (trial && (trial_.waiting() || !diff.empty())) trial_.begin(config_, *trial, engine::boot_now());
+  apply(diff, std::move(fresh), report);
+  // The file was put back by hand: there is nothing to go back to any more.
+  if (trial_.waiting() && config::diff(*trial_.before(), *config_).empty()) trial_.end();
+  watch_trial();
+  report.confirm_within = trial_.left(engine::boot_now());
+  if (report.confirm_within) spdlog::info("reload: to be confirmed within {} s", report.confirm_within->count());
+}
+
+void RunningSite::tell_reload(const control::ReloadReport& report) {
   for (const std::string& line : report.errors) spdlog::error("reload: {}", line);
   for (const std::string& line : report.changes) spdlog::info("reload: {}", line);
   boost::json::object told{{"done", report.done}};
@@ -42,10 +87,45 @@ control::ReloadReport RunningSite::reload() {
     told[name] = boost::json::array(lines->begin(), lines->end());
   }
   event("reload", std::move(told));
-  tell("READY=1");
-  if (!report.done) spdlog::error("reload: nothing was changed");
-  if (report.done && report.changes.empty()) spdlog::info("reload: {} says what runs already", options_.config_file);
+}
+
+Result<control::ReloadReport> RunningSite::confirm() {
+  if (!trial_.end()) return Error{"no reload waits for confirmation: begin with `greywire reload --confirm SECONDS`"};
+  watch_trial();
+  spdlog::info("reload: confirmed");
+  event("confirm", {{"confirmed", true}, {"why", ""}});
+  control::ReloadReport report;
+  report.done = true;
   return report;
+}
+
+Result<control::ReloadReport> RunningSite::go_back(std::string_view why) {
+  auto before = trial_.end();
+  if (!before) return Error{"no reload waits for confirmation, so there is nothing to go back from"};
+  watch_trial();
+  control::ReloadReport report;
+  const config::ConfigDiff diff = config::diff(*config_, *before);
+  report.done = true;
+  report.changes = diff.lines();
+  event("confirm", {{"confirmed", false}, {"why", why}});
+  apply(diff, std::move(before), report);
+  tell_reload(report);
+  alert(fmt::format("reload: {}, so what ran before runs again; {} still says what was tried (`greywire diff`)", why,
+                    options_.config_file));
+  return report;
+}
+
+void RunningSite::watch_trial() {
+  if (!trial_.waiting()) {
+    trial_timer_.cancel();
+    return;
+  }
+  trial_timer_.expires_after(std::max<Duration>(trial_.deadline() - engine::boot_now(), Duration::zero()));
+  trial_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    if (!trial_.due(engine::boot_now())) return watch_trial();
+    [[maybe_unused]] const auto report = go_back("not confirmed in time");
+  });
 }
 
 // Removals come first: what they free (addresses, allowed-IPs, device names) may be somebody else's now.

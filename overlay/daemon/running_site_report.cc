@@ -47,6 +47,7 @@ control::SiteStatus RunningSite::status(Detail detail) {
   out.drops = control::drop_reports([this](DropReason reason) { return engine_->dropped(reason); });
   out.alerts.assign(alerts_.begin(), alerts_.end());
   out.alerts_total = alerts_total_;
+  out.confirm_within = trial_.left(engine::boot_now());
   return out;
 }
 

@@ -19,6 +19,7 @@ inline control::SiteStatus sample_status() {
   s.public_key = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
   s.overlay_addresses = {address("10.255.0.1"), address("fd00:255::1")};
   s.uptime = 3725s;
+  s.confirm_within = 42s;
 
   control::PeerReport fra;
   fra.name = "fra";

@@ -75,7 +75,7 @@ class FakeDaemon {
     });
     api_.add_command("diff", [](const boost::json::object& request) -> Result<boost::json::value> {
       const bool other = request.contains("file");
-      return control::to_json(control::ReloadReport{true, other ? std::vector<std::string>{"peer fra changed: endpoint"} : std::vector<std::string>{}, {}, {}});
+      return control::to_json(control::ReloadReport{true, other ? std::vector<std::string>{"peer fra changed: endpoint"} : std::vector<std::string>{}, {}, {}, {}});
     });
     api_.add_command("metrics", [](const boost::json::object&) -> Result<boost::json::value> {
       return boost::json::value("# TYPE greywire_uptime_seconds gauge\n");
@@ -91,8 +91,17 @@ class FakeDaemon {
       report.steps = {"looked up"};
       return control::to_json(report);
     });
-    api_.add_command("reload", [](const boost::json::object&) -> Result<boost::json::value> {
-      return control::to_json(control::ReloadReport{false, {}, {"a.toml:3:1: warning: w"}, {"a.toml:7:1: unknown key"}});
+    api_.add_command("reload", [](const boost::json::object& request) -> Result<boost::json::value> {
+      if (const auto* wait = request.if_contains("confirm"); wait != nullptr) {
+        return control::to_json(control::ReloadReport{true, {"peer fra added"}, {}, {}, std::chrono::seconds(wait->to_number<int>())});
+      }
+      return control::to_json(control::ReloadReport{false, {}, {"a.toml:3:1: warning: w"}, {"a.toml:7:1: unknown key"}, {}});
+    });
+    api_.add_command("confirm", [](const boost::json::object&) -> Result<boost::json::value> {
+      return Error{"no reload waits for confirmation"};
+    });
+    api_.add_command("rollback", [](const boost::json::object&) -> Result<boost::json::value> {
+      return control::to_json(control::ReloadReport{true, {"peer fra removed"}, {}, {}, {}});
     });
     thread_.run([&] { ASSERT_TRUE(api_.listen(thread_.io, path)); });
   }
@@ -117,7 +126,7 @@ TEST(CommandLine, MistakesAreNamed) {
       {{"zzz"},
        2,
        "greywire: unknown command 'zzz'; known: status, peers, tunnels, segments, routes, mtu, drops, "
-       "metrics, top, events, ping, capture, explain, audit, diff, reload, frr-config, check, genkey, pubkey, genpsk, completion, man\n"},
+       "metrics, top, events, ping, capture, explain, audit, diff, reload, confirm, rollback, frr-config, check, genkey, pubkey, genpsk, completion, man\n"},
       {{"status", "--jsno"}, 2, "greywire: unknown option '--jsno'; did you mean '--json'?\n"},
       {{"status", "fra"}, 2, "greywire: 'status' takes no further argument 'fra'\n"},
       {{"explain"}, 2, "greywire: ADDRESS is required\n"},
@@ -151,6 +160,23 @@ TEST(CommandLine, HelpDocumentsCommandsAndExitCodes) {
                            "genkey", "pubkey", "genpsk", "Exit status:", "  3  no daemon answers"}) {
     EXPECT_NE(help.out.find(text), std::string::npos) << text;
   }
+}
+
+TEST(CommandLine, AReloadOnTrialSaysHowLong) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  const auto reload = greywire({"reload", "--confirm", "60"}, directory.path());
+  EXPECT_EQ(reload.code, 0);
+  EXPECT_EQ(reload.out, "peer fra added\non trial: gone back from in 60 s unless `greywire confirm` comes\n");
+  for (const char* wrong : {"0", "-1", "86401", "soon"}) {
+    EXPECT_EQ(greywire({"reload", "--confirm", wrong}, directory.path()).code, 2) << wrong;
+  }
+  const auto confirm = greywire({"confirm"}, directory.path());
+  EXPECT_EQ(confirm.code, 1);
+  EXPECT_EQ(confirm.err, "greywire: no reload waits for confirmation\n");
+  const auto back = greywire({"rollback"}, directory.path());
+  EXPECT_EQ(back.code, 0);
+  EXPECT_EQ(back.out, "peer fra removed\n");
 }
 
 TEST(CommandLine, ARefusedReloadSaysWhyAndEndsWithOne) {
