@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "overlay/cli/command_line.h"
 #include "router/base/result.h"
@@ -18,7 +19,11 @@ struct Options {
   bool json = false;
   std::string address;   // explain
   std::string file;      // check, diff; capture -w
-  std::string name;      // a peer, tunnel or segment
+  std::string name;      // a peer, tunnel or segment; import: the site
+  std::vector<std::string> files;  // import
+  std::string links;               // import
+  std::string out;                 // import: a folder
+  bool first_key = false;          // import
   bool all = false;      // drops
   bool follow = false;   // events
   unsigned count = 0;    // ping, top; 0: the command's own

@@ -16,6 +16,7 @@
 #include "overlay/cli/capture_command.h"
 #include "overlay/cli/completion.h"
 #include "overlay/cli/control_client.h"
+#include "overlay/cli/import_command.h"
 #include "overlay/cli/key_commands.h"
 #include "overlay/cli/live_commands.h"
 #include "overlay/cli/man_page.h"
@@ -34,7 +35,7 @@ namespace json = boost::json;
 constexpr char kFooter[] =
     "Exit status:\n"
     "  0  done\n"
-    "  1  the answer is no: check or reload found errors, diff found a difference, explain found that the packet is dropped, "
+    "  1  the answer is no: check, import or reload found errors, diff found a difference, explain found that the packet is dropped, "
     "ping got no answer, confirm or rollback found no reload on trial\n"
     "  2  wrong command line or wrong input\n"
     "  3  no daemon answers, or several do and none was named\n"
@@ -292,6 +293,8 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
       {"frr-config", "Print neighbours, prefix-lists and maximum prefixes for bgpd, as the config FILE has them",
        [&] { return frr_config_command(around, options); }},
       {"check", "Check the config FILE without a daemon", [&] { return check_command(around, options); }},
+      {"import", "Make a site's config and key files of wg-quick's files and of the kernel's GRE links",
+       [&] { return import_command(around, options); }},
       {"genkey", "Print a new private key", [&] { return genkey_command(around); }},
       {"pubkey", "Print the public key of the private key on standard input",
        [&] { return pubkey_command(around); }},
@@ -311,7 +314,7 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
 }
 
 bool asks_nobody(std::string_view command) {
-  constexpr std::string_view kThese[] = {"check", "frr-config", "genkey", "pubkey", "genpsk", "completion", "man"};
+  constexpr std::string_view kThese[] = {"check", "import", "frr-config", "genkey", "pubkey", "genpsk", "completion", "man"};
   return std::find(std::begin(kThese), std::end(kThese), command) != std::end(kThese);
 }
 
@@ -324,6 +327,14 @@ void add_options(CLI::App& command, Options& options) {
         ->type_name("SECONDS")->check(CLI::Range(1U, 86400U));
   }
   if (name == "diff") command.add_option("FILE", options.file, "a TOML file; else the daemon's own");
+  if (name == "import") {
+    command.add_option("FILE", options.files, "wg-quick files of this host, such as /etc/wireguard/wg0.conf")->required();
+    command.add_option("--links", options.links, "GRE links too: what `ip -d -j address show` printed, '-' for standard input")->type_name("FILE");
+    command.add_option("--name", options.name, "the site's name; the host's")->type_name("NAME");
+    command.add_option("--out", options.out, "where to write NAME.toml and the key files; the current folder")->type_name("FOLDER");
+    command.add_flag("--first-key", options.first_key, "of different private keys take the first file's");
+    command.add_flag("--json", options.json, "print JSON");
+  }
   if (name == "peers") command.add_option("PEER", options.name, "this one only");
   if (name == "tunnels") command.add_option("TUNNEL", options.name, "this one only");
   if (name == "segments") command.add_option("SEGMENT", options.name, "this one only");

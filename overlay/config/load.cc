@@ -28,14 +28,6 @@ Result<std::string> read_all(int descriptor) {
   }
 }
 
-Result<std::string> read_file(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return Error{fmt::format("cannot open the file: {}", std::strerror(errno)), errno};
-  auto text = read_all(descriptor);
-  ::close(descriptor);
-  return text;
-}
-
 void read_keys(Config& config, Diagnostics& diagnostics) {
   auto& site = config.site;
   const auto& file = diagnostics.file_name();
@@ -56,6 +48,14 @@ void read_keys(Config& config, Diagnostics& diagnostics) {
 }
 
 }  // namespace
+
+Result<std::string> read_file(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return Error{fmt::format("cannot open the file: {}", std::strerror(errno)), errno};
+  auto text = read_all(descriptor);
+  ::close(descriptor);
+  return text;
+}
 
 Loaded load(const std::string& path) {
   const auto text = read_file(path);

@@ -8,6 +8,7 @@
 
 #include "overlay/config/config.h"
 #include "overlay/config/diagnostics.h"
+#include "router/base/result.h"
 
 namespace greywire::config {
 
@@ -24,5 +25,8 @@ Loaded parse(std::string_view text, const std::string& file_name);
 
 // Reads the file and the key files that it names. Start-up and `greywire check`; blocking file reads.
 Loaded load(const std::string& path);
+
+// The file's text, at most kLargestFile; the error does not name it.
+Result<std::string> read_file(const std::string& path);
 
 }  // namespace greywire::config

@@ -126,7 +126,7 @@ TEST(CommandLine, MistakesAreNamed) {
       {{"zzz"},
        2,
        "greywire: unknown command 'zzz'; known: status, peers, tunnels, segments, routes, mtu, drops, "
-       "metrics, top, events, ping, capture, explain, audit, diff, reload, confirm, rollback, frr-config, check, genkey, pubkey, genpsk, completion, man\n"},
+       "metrics, top, events, ping, capture, explain, audit, diff, reload, confirm, rollback, frr-config, check, import, genkey, pubkey, genpsk, completion, man\n"},
       {{"status", "--jsno"}, 2, "greywire: unknown option '--jsno'; did you mean '--json'?\n"},
       {{"status", "fra"}, 2, "greywire: 'status' takes no further argument 'fra'\n"},
       {{"explain"}, 2, "greywire: ADDRESS is required\n"},
