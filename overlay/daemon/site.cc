@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "overlay/config/load.h"
 #include "overlay/daemon/log_level.h"
@@ -14,13 +16,22 @@
 namespace greywire::daemon {
 namespace {
 
-void give_up_rights(const std::string& config_file, const config::Config& config) {
-  const Rights rights = rights_for(config);
-  const auto kept = keep_only(rights);
-  spdlog::info("capabilities: {}", rights_text(rights));
-  for (const std::string& line : kept) spdlog::info("not given up: {}", line);
-  for (const std::string& line : out_of_reach(config_file, config)) spdlog::warn("{}", line);
-}
+// Gives up what is not needed at once, and tells of it when the site runs: a failed start is one line.
+class FewerRights {
+ public:
+  FewerRights(const std::string& config_file, const config::Config& config)
+      : rights_(rights_for(config)), kept_(keep_only(rights_)), out_of_reach_(out_of_reach(config_file, config)) {}
+
+  void tell() const {
+    spdlog::info("capabilities: {}", rights_text(rights_));
+    for (const std::string& line : kept_) spdlog::info("not given up: {}", line);
+    for (const std::string& line : out_of_reach_) spdlog::warn("{}", line);
+  }
+
+ private:
+  const Rights rights_;
+  const std::vector<std::string> kept_, out_of_reach_;
+};
 
 }  // namespace
 
@@ -40,10 +51,11 @@ Result<void> run_site(const RunSite& what, unsigned workers) {
   log->set_level(level_of(loaded.config->site.log_level));
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e %n %l: %v");
   spdlog::set_default_logger(log);
-  give_up_rights(config_file, *loaded.config);
+  const FewerRights fewer(config_file, *loaded.config);
 
   RunningSite site(std::move(*loaded.config), {config_file, workers, what.takeover, std::move(held)});
   if (auto started = site.start(); !started) return started;
+  fewer.tell();
   site.run();
   return {};
 }
