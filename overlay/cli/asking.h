@@ -25,6 +25,7 @@ struct Options {
   std::string out;                 // import: a folder
   bool first_key = false;          // import
   bool all = false;      // drops
+  bool host = false;     // check
   bool follow = false;   // events
   unsigned count = 0;    // ping, top; 0: the command's own
   double interval = 1;   // seconds, ping and top

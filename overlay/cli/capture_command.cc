@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include <array>
-#include <boost/json/object.hpp>
+#include <boost/json.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -177,9 +177,15 @@ class Taker {
     // The option after the packet says which way it went.
     const bool outbound = bytes.size() >= 28 + padded + 8 && (u32(bytes.data() + 28 + padded + 4) & 3) == 2;
     const std::span<const std::uint8_t> packet(reinterpret_cast<const std::uint8_t*>(bytes.data()) + 28, size);
+    const auto text = packet_line(packet, ethernet_, u32(bytes.data() + 24));
+    if (options_.json) {
+      around_.out << boost::json::serialize(boost::json::object{
+                         {"time_nanoseconds", at}, {"direction", outbound ? "out" : "in"}, {"bytes", u32(bytes.data() + 24)}, {"packet", text}})
+                  << "\n";
+      return;
+    }
     around_.out << fmt::format("{:%H:%M:%S}.{:06} {} {}\n", fmt::localtime(static_cast<std::time_t>(at / 1'000'000'000)),
-                               at % 1'000'000'000 / 1000, outbound ? "out" : "in ",
-                               packet_line(packet, ethernet_, u32(bytes.data() + 24)));
+                               at % 1'000'000'000 / 1000, outbound ? "out" : "in ", text);
   }
 
   bool write(std::string_view bytes, std::optional<std::string>& error) {

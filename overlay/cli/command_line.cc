@@ -1,13 +1,10 @@
 #include "overlay/cli/command_line.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <sstream>
@@ -15,14 +12,13 @@
 #include "overlay/cli/asking.h"
 #include "overlay/cli/capture_command.h"
 #include "overlay/cli/completion.h"
+#include "overlay/cli/config_commands.h"
 #include "overlay/cli/control_client.h"
 #include "overlay/cli/import_command.h"
 #include "overlay/cli/key_commands.h"
 #include "overlay/cli/live_commands.h"
 #include "overlay/cli/man_page.h"
 #include "overlay/cli/render.h"
-#include "overlay/config/frr_config.h"
-#include "overlay/config/load.h"
 #include "overlay/config/near_miss.h"
 #include "overlay/control/site_status_json.h"
 #include "overlay/manual/config_page.h"
@@ -35,7 +31,7 @@ namespace json = boost::json;
 constexpr char kFooter[] =
     "Exit status:\n"
     "  0  done\n"
-    "  1  the answer is no: check, import or reload found errors, diff found a difference, explain found that the packet is dropped, "
+    "  1  the answer is no: check, import or reload found errors (warnings leave it 0), diff found a difference, explain found that the packet is dropped, "
     "ping got no answer, confirm or rollback found no reload on trial\n"
     "  2  wrong command line or wrong input\n"
     "  3  no daemon answers, or several do and none was named\n"
@@ -218,37 +214,6 @@ ExitCode metrics_command(const Surroundings& around, const Options& options) {
   });
 }
 
-// Reads the config FILE; what is wrong with it goes to standard error.
-ExitCode with_config(const Surroundings& around, const Options& options,
-                     const std::function<ExitCode(const config::Config&)>& use) {
-  struct stat found {};
-  if (::stat(options.file.c_str(), &found) != 0) {
-    const bool forbidden = errno == EACCES;
-    return complain(around, forbidden ? ExitCode::kNoPermission : ExitCode::kUsage,
-                    fmt::format("cannot read {}: {}", options.file, std::strerror(errno)));
-  }
-  const auto loaded = config::load(options.file);
-  for (const auto& line : loaded.diagnostics.lines()) around.err << line << "\n";
-  return loaded.config ? use(*loaded.config) : ExitCode::kAnswerIsNo;
-}
-
-ExitCode check_command(const Surroundings& around, const Options& options) {
-  return with_config(around, options, [&](const config::Config& config) {
-    around.out << fmt::format("{}: ok, site {}: peers {}, tunnels {}\n", options.file, config.site.name, config.peers.size(),
-                              config.tunnels.size());
-    return ExitCode::kDone;
-  });
-}
-
-ExitCode frr_config_command(const Surroundings& around, const Options& options) {
-  return with_config(around, options, [&](const config::Config& config) {
-    const auto text = config::frr_config(config);
-    if (!text) return complain(around, ExitCode::kAnswerIsNo, fmt::format("{}: {}", options.file, text.error().text));
-    around.out << *text;
-    return ExitCode::kDone;
-  });
-}
-
 // One row a command: what --help, the man page and completion say, and what it does.
 struct Command {
   const char* name;
@@ -292,13 +257,13 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
        [&] { return change_command(around, options, {{"command", "rollback"}}, render_reload, ExitCode::kAnswerIsNo); }},
       {"frr-config", "Print neighbours, prefix-lists and maximum prefixes for bgpd, as the config FILE has them",
        [&] { return frr_config_command(around, options); }},
-      {"check", "Check the config FILE without a daemon", [&] { return check_command(around, options); }},
+      {"check", "Check the config FILE without a daemon; with --host this host too", [&] { return check_command(around, options); }},
       {"import", "Make a site's config and key files of wg-quick's files and of the kernel's GRE links",
        [&] { return import_command(around, options); }},
-      {"genkey", "Print a new private key", [&] { return genkey_command(around); }},
+      {"genkey", "Print a new private key", [&] { return genkey_command(around, options); }},
       {"pubkey", "Print the public key of the private key on standard input",
-       [&] { return pubkey_command(around); }},
-      {"genpsk", "Print a new preshared key", [&] { return genpsk_command(around); }},
+       [&] { return pubkey_command(around, options); }},
+      {"genpsk", "Print a new preshared key", [&] { return genpsk_command(around, options); }},
       {"completion", "Print the completion for a shell: bash, zsh or fish",
        [&] {
          around.out << completion(app, options.shell);
@@ -333,7 +298,6 @@ void add_options(CLI::App& command, Options& options) {
     command.add_option("--name", options.name, "the site's name; the host's")->type_name("NAME");
     command.add_option("--out", options.out, "where to write NAME.toml and the key files; the current folder")->type_name("FOLDER");
     command.add_flag("--first-key", options.first_key, "of different private keys take the first file's");
-    command.add_flag("--json", options.json, "print JSON");
   }
   if (name == "peers") command.add_option("PEER", options.name, "this one only");
   if (name == "tunnels") command.add_option("TUNNEL", options.name, "this one only");
@@ -364,10 +328,11 @@ void add_options(CLI::App& command, Options& options) {
     command.add_option("-i,--interval", options.interval, "seconds from one to the next; 1")
         ->type_name("SECONDS")->check(CLI::Range(0.0, 3600.0));
   }
+  if (name == "check") command.add_flag("--host", options.host, "say too what of this host keeps the site from working well");
+  if (name != "completion" && name != "man") command.add_flag("--json", options.json, "print JSON");
   if (asks_nobody(name)) return;
   command.add_option("--socket", options.socket, "the daemon's control socket")->type_name("PATH");
   command.add_option("--site", options.site, "the site whose daemon is asked")->type_name("NAME");
-  command.add_flag("--json", options.json, "print JSON");
   if (name == "names") command.group("");
 }
 

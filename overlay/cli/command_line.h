@@ -19,6 +19,7 @@ struct Surroundings {
   bool out_readable_by_others = false;  // `out` is a file that others may read: genkey warns
   std::string socket_directory = "/run/greywire";
   unsigned columns = 0;  // of the terminal; 0: `out` is none
+  std::string host_root = {};  // what `check --host` looks at is below it
 
   Look look() const { return {colour, columns}; }
 };

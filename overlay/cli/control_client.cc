@@ -15,6 +15,7 @@
 #include <string_view>
 #include <utility>
 
+#include "overlay/config/near_miss.h"
 #include "overlay/control/local_socket.h"
 
 namespace greywire::cli {
@@ -167,8 +168,15 @@ Result<json::value> ask_daemon(const std::string& socket_path, const json::objec
 Result<std::string> choose_socket(const std::string& socket, const std::string& site,
                                   const std::string& directory) {
   if (!socket.empty()) return found(socket);
-  if (!site.empty()) return found(fmt::format("{}/{}{}", directory, site, kSuffix));
   auto names = socket_names(directory);
+  if (!site.empty()) {
+    if (names && !names->empty() && !std::binary_search(names->begin(), names->end(), site)) {
+      const std::vector<std::string_view> known(names->begin(), names->end());
+      return Error{fmt::format("no site '{}' has a socket in {}{}; there: {}", site, directory, config::did_you_mean(site, known), fmt::join(*names, ", ")),
+                   ENOENT};
+    }
+    return found(fmt::format("{}/{}{}", directory, site, kSuffix));
+  }
   if (!names) return names.error();
   const auto path_of = [&](const std::string& name) {
     return fmt::format("{}/{}{}", directory, name, kSuffix);

@@ -146,3 +146,12 @@ def allowed_ips(namespace, interface="gw0"):
             key, _, prefixes = line.partition("\t")
             found[key] = set(prefixes.split()) - {"(none)"}
     return found
+
+
+def lost_echoes(flow):
+    """Ends a ping that goes on: the last echo answered, and those before it that were not."""
+    flow.popen.send_signal(signal.SIGINT)
+    flow.wait()
+    answered = {int(number) for number in re.findall(r"bytes from .* icmp_seq=(\d+)", flow.output())}
+    last = max(answered, default=0)
+    return last, sorted(set(range(1, last + 1)) - answered)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <vector>
@@ -97,6 +98,7 @@ class FakeDaemon {
       }
       return control::to_json(control::ReloadReport{false, {}, {"a.toml:3:1: warning: w"}, {"a.toml:7:1: unknown key"}, {}});
     });
+    api_.add_command("audit", [](const boost::json::object&) -> Result<boost::json::value> { return control::to_json(control::AuditReport{}); });
     api_.add_command("confirm", [](const boost::json::object&) -> Result<boost::json::value> {
       return Error{"no reload waits for confirmation"};
     });
@@ -487,6 +489,77 @@ TEST(CheckCommand, SaysWhatIsWrongAndThatAllIsWell) {
   EXPECT_EQ(wrong.out, "");
   EXPECT_NE(wrong.err.find(bad + ":2:"), std::string::npos) << wrong.err;
   EXPECT_NE(wrong.err.find("did you mean 'name'?"), std::string::npos) << wrong.err;
+}
+
+TEST(CheckCommand, LooksAtTheHostWhereAsked) {
+  TemporaryDirectory directory;
+  const auto key = directory / "ams.key", file = directory / "ams.toml";
+  std::ofstream(key) << greywire({"genkey"}, "/").out;
+  ASSERT_EQ(::chmod(key.c_str(), 0600), 0);
+  std::ofstream(file) << "[site]\nname = \"ams\"\nprivate_key_file = \"" << key << "\"\noverlay_address = \"10.255.0.1\"\n";
+  std::filesystem::create_directories(directory / "proc/sys/net/ipv4");
+  std::filesystem::create_directories(directory / "dev/net");
+  std::ofstream(directory / "proc/sys/net/ipv4/ip_forward") << "0\n";
+  std::ofstream(directory / "dev/net/tun") << "";
+  const auto check = [&](std::vector<const char*> arguments) {
+    std::istringstream in;
+    std::ostringstream out, err;
+    Surroundings around{in, out, err};
+    around.host_root = directory.path();
+    arguments.insert(arguments.begin(), {"greywire", "check", file.c_str()});
+    const auto code = run(static_cast<int>(arguments.size()), arguments.data(), around);
+    return Outcome{static_cast<int>(code), out.str(), err.str()};
+  };
+  EXPECT_EQ(check({}).err.find("host:"), std::string::npos);
+  const auto warned = check({"--host"});
+  EXPECT_EQ(warned.code, 0);
+  EXPECT_NE(warned.err.find("\nhost: warning: net.ipv4.ip_forward: is 0"), std::string::npos) << warned.err;
+  EXPECT_EQ(warned.out, file + ": ok, site ams: peers 0, tunnels 0\n");
+  std::filesystem::remove(directory / "dev/net/tun");
+  const auto failed = check({"--host", "--json"});
+  EXPECT_EQ(failed.code, 1);
+  const auto seen = boost::json::parse(failed.out);
+  EXPECT_FALSE(seen.at("ok").as_bool());
+  EXPECT_EQ(seen.at("host").as_array().size(), 2U);
+  EXPECT_EQ(seen.at("host").at(0).at("what").as_string(), "/dev/net/tun");
+  EXPECT_TRUE(seen.at("host").at(0).at("fatal").as_bool());
+}
+
+// Everything that shows something to people shows it to programs too.
+TEST(CommandLine, EveryCommandPrintsJson) {
+  TemporaryDirectory directory;
+  FakeDaemon daemon(directory / "ams.sock");
+  const auto key = directory / "ams.key", file = directory / "ams.toml", quick = directory / "wg0.conf";
+  const auto made = greywire({"genkey"}, "/").out;
+  std::ofstream(key) << made;
+  ASSERT_EQ(::chmod(key.c_str(), 0600), 0);
+  std::ofstream(file) << "[site]\nname = \"ams\"\nprivate_key_file = \"" << key << "\"\noverlay_address = \"10.255.0.1\"\n"
+                      << "[[peer]]\nname = \"fra\"\npublic_key = \"xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\"\n"
+                         "overlay_address = \"10.255.0.2\"\naccept = \"10.2.0.0/16\"\n[routing]\nasn = 65001\n";
+  std::ofstream(quick) << "[Interface]\nAddress = 10.9.0.1/24\nPrivateKey = " << made;
+  const std::string out = directory.path();
+  const struct {
+    std::vector<const char*> arguments;
+    const char* member;  // of each line
+  } cases[] = {
+      {{"status"}, "peers"}, {{"peers"}, nullptr}, {{"tunnels"}, nullptr}, {{"segments"}, nullptr}, {{"routes"}, nullptr}, {{"mtu"}, nullptr},
+      {{"drops"}, nullptr}, {{"metrics"}, nullptr}, {{"top", "-c", "1", "-i", "0.01"}, "peers"}, {{"ping", "fra", "-c", "1"}, "answered"},
+      {{"explain", "10.2.0.1"}, "delivered"}, {{"diff"}, "changes"}, {{"reload"}, "done"}, {{"reload", "--confirm", "9"}, "confirm_within_seconds"},
+      {{"rollback"}, "changes"}, {{"events"}, "event"}, {{"audit"}, "repaired"}, {{"check", file.c_str()}, "findings"}, {{"frr-config", file.c_str()}, "bgpd"}, {{"genkey"}, "private_key"},
+      {{"genpsk"}, "preshared_key"}, {{"pubkey"}, "public_key"}, {{"import", quick.c_str(), "--name", "new", "--out", out.c_str()}, "files"},
+  };
+  for (auto c : cases) {
+    c.arguments.push_back("--json");
+    const auto outcome = greywire(c.arguments, directory.path(), made);
+    ASSERT_FALSE(outcome.out.empty()) << c.arguments[0] << ": " << outcome.err;
+    boost::system::error_code wrong;
+    const auto seen = boost::json::parse(outcome.out, wrong);
+    ASSERT_FALSE(wrong) << c.arguments[0] << ": " << outcome.out;
+    if (c.member != nullptr) {
+      EXPECT_TRUE(seen.as_object().contains(c.member)) << outcome.out;
+    }
+    EXPECT_EQ(outcome.out.find('\x1b'), std::string::npos);
+  }
 }
 
 }  // namespace
