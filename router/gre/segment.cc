@@ -61,6 +61,8 @@ SegmentVerdict Segment::receive(SegmentPort in, std::span<const std::uint8_t> fr
     probe_returned(*sent_at, in, now);
     return drop(DropReason::kSegmentLoop);
   }
+  const std::int64_t end = next_block_end_.load(std::memory_order_relaxed);
+  if (end != 0 && now.time_since_epoch().count() >= end) end_blocks(now);
   if (blocked(in, now)) return drop(DropReason::kSegmentBlocked);
   const std::uint8_t* to = frame.data();
   const MacKey source{MacAddress::from(to + 6), outer_vlan(frame)};
@@ -146,7 +148,27 @@ void Segment::block(SegmentPort port, SegmentPort other, TimePoint now) {
   if (was) return;
   loops_.fetch_add(1, std::memory_order_relaxed);
   macs_.forget(port);
+  std::int64_t end = next_block_end_.load(std::memory_order_relaxed);
+  while ((end == 0 || until < end) &&
+         !next_block_end_.compare_exchange_weak(end, until, std::memory_order_relaxed)) {
+  }
   tell({SegmentEvent::Kind::kLoop, port, other, {}});
+}
+
+void Segment::end_blocks(TimePoint now) {
+  const std::int64_t at = now.time_since_epoch().count();
+  next_block_end_.store(0, std::memory_order_relaxed);
+  bool ended = false;
+  std::int64_t next = 0;
+  for (Port& port : ports_) {
+    std::int64_t until = port.blocked_until.load(std::memory_order_relaxed);
+    if (until != 0 && until <= at) ended |= port.blocked_until.compare_exchange_strong(until, 0, std::memory_order_relaxed);
+    if (until > at && (next == 0 || until < next)) next = until;
+  }
+  std::int64_t none = 0;
+  if (next != 0) next_block_end_.compare_exchange_strong(none, next, std::memory_order_relaxed);
+  // While a peer was blocked, what is behind it was heard by way of the other link, on the TAP's side.
+  if (ended) macs_.forget(0);
 }
 
 std::optional<SegmentPort> Segment::probe_due(TimePoint now) {

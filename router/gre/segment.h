@@ -6,6 +6,7 @@
 // - Storm control: broadcast, multicast and frames to unknown addresses have limits a port and, four times those, in all.
 // - Loops: each port gets a probe frame of ours now and then; one that comes back shows a loop, as does an address that
 //   goes to and fro between the TAP and a peer. Then the peer's port is blocked for a while, and as long as probes return.
+//   When that ends, what was learned on the TAP's side is forgotten: it may be behind the peer again.
 //
 // Pure, time is handed in. Any thread; no locks for what is known, see mac_table.h. Memory comes at the start.
 #pragma once
@@ -121,6 +122,7 @@ class Segment {
   std::optional<SegmentPort> own_probe(std::span<const std::uint8_t> frame) const;
   void probe_returned(SegmentPort sent_at, SegmentPort in, TimePoint now);
   void block(SegmentPort port, SegmentPort other, TimePoint now);
+  void end_blocks(TimePoint now);
   void tell(const SegmentEvent& event);
 
   const SegmentConfig config_;
@@ -128,6 +130,7 @@ class Segment {
   MacTable macs_;
   std::array<StormLimit, 3> storm_;
   std::atomic<std::int64_t> next_probe_{0};
+  std::atomic<std::int64_t> next_block_end_{0};  // 0: nothing is blocked
   std::atomic<std::uint32_t> probe_turn_{0};
   std::atomic<std::uint64_t> moves_{0}, flooded_{0}, not_learned_{0}, loops_{0};
   std::mutex events_mutex_;  // for what a person should know: now and then

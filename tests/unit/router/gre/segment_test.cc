@@ -221,6 +221,16 @@ TEST_F(MeshSegment, OurOwnAddressThatKeepsComingBackBlocksThePeer) {
   EXPECT_EQ(segment.status(at(61s)).ports[2].blocked_for, 0s);
 }
 
+// A frame for it would come from the TAP and so go nowhere, until its host says something by itself.
+TEST_F(MeshSegment, WhatWasHeardByTheOtherLinkIsForgottenWhenTheBlockEnds) {
+  for (int i = 0; i < 30; ++i) in(i % 2 == 0 ? 0 : 2, frame(kBroadcast, mac(1)), at(std::chrono::milliseconds(i)));
+  in(0, frame(kBroadcast, mac(3)), at(30s));
+  expect_drop(in(0, frame(mac(3), mac(1)), at(31s)), DropReason::kSegmentSamePort);
+  EXPECT_EQ(in(0, frame(mac(3), mac(1)), at(61s)).action, Action::kFlood);
+  in(2, frame(kBroadcast, mac(3)), at(62s));
+  EXPECT_EQ(in(0, frame(mac(3), mac(1)), at(63s)).to, 2);
+}
+
 Bytes probe_of(const Segment& segment, SegmentPort port) {
   Bytes out(Segment::kProbeSize);
   segment.write_probe(port, out.data());
