@@ -279,7 +279,12 @@ std::uint8_t* Outbound::slot(Target& target, std::size_t padded, TimePoint now) 
 
 void Outbound::flush(TimePoint now) {
   if (trains_.empty()) return;
-  for (const Train& train : trains_) seal(train, now);
+  for (std::size_t first = 0; first < trains_.size();) {
+    std::size_t last = first + 1;
+    while (last < trains_.size() && trains_[last].session == trains_[first].session) ++last;
+    seal(std::span(trains_).subspan(first, last - first), now);
+    first = last;
+  }
   if (!sealed_.empty()) sink_.send(sealed_);
   trains_.clear();
   sealed_.clear();
@@ -287,8 +292,8 @@ void Outbound::flush(TimePoint now) {
   datagrams_ = 0;
 }
 
-void Outbound::capture_plain(const Train& train, TimePoint now) {
-  if (!CaptureTap::inner_of(capturing_, train.peer->id)) return;
+void Outbound::capture_plain(const wireguard::PeerData& peer, TimePoint now) {
+  if (!CaptureTap::inner_of(capturing_, peer.id)) return;
   for (const SealJob& job : jobs_) tap_->add_inner(capturing_, true, {job.in, job.size}, now);
 }
 
@@ -303,37 +308,52 @@ void Outbound::capture_sealed(const Train& train, TimePoint now) {
   }
 }
 
-void Outbound::seal(const Train& train, TimePoint now) {
-  wireguard::Session& session = *train.session;
-  wireguard::PeerData& peer = *train.peer;
-  std::uint64_t counter = 0;
-  const bool claimed = session.claim_counters(train.count, now, counter);
-  if (!claimed || session.wants_rekey_on_send(now)) {
-    if (peer.request(wireguard::Attention::kHandshake)) sink_.attention(peer.id);
-  }
-  if (!claimed) return drops_.count(DropReason::kNoSession, train.count);
-
+// Trains of one session together: the AEAD is faster the more datagrams of a size it gets.
+void Outbound::seal(std::span<Train> trains, TimePoint now) {
+  wireguard::Session& session = *trains[0].session;
+  wireguard::PeerData& peer = *trains[0].peer;
   jobs_.clear();
+  for (Train& train : trains) {
+    if (!add_jobs(train, now)) train.count = 0;
+  }
+  if (jobs_.empty()) return;
+  if (capturing_ != 0) [[unlikely]] capture_plain(peer, now);
+  aead_.seal(session.send_key(), jobs_);
+  for (const Train& train : trains) {
+    if (train.count == 0) continue;
+    if (capturing_ != 0) [[unlikely]] capture_sealed(train, now);
+    peer.tx_bytes.fetch_add(train.size, std::memory_order_relaxed);
+    if (train.segment_size > pmtu::kLargeDatagram && peer.watch_large.load(std::memory_order_relaxed) &&
+        peer.watch_large.exchange(false, std::memory_order_relaxed) && peer.request(wireguard::Attention::kLargeSent)) {
+      sink_.attention(peer.id);
+    }
+    sealed_.push_back({&peer, arena_.get() + train.offset, train.size, train.segment_size, train.count, train.ds_field});
+  }
+  peer.data_sent(now);
+}
+
+// Numbers the datagrams of a train and lists them for the AEAD. False, and counted, when the session may send no more.
+bool Outbound::add_jobs(const Train& train, TimePoint now) {
+  std::uint64_t counter = 0;
+  const bool claimed = train.session->claim_counters(train.count, now, counter);
+  if (!claimed || train.session->wants_rekey_on_send(now)) {
+    if (train.peer->request(wireguard::Attention::kHandshake)) sink_.attention(train.peer->id);
+  }
+  if (!claimed) {
+    drops_.count(DropReason::kNoSession, train.count);
+    return false;
+  }
   std::uint8_t* datagram = arena_.get() + train.offset;
   std::uint32_t left = train.size;
   while (left != 0) {
     const std::uint32_t size = std::min<std::uint32_t>(left, train.segment_size);
-    wireguard::write_transport_header(datagram, session.remote_index, counter);
+    wireguard::write_transport_header(datagram, train.session->remote_index, counter);
     std::uint8_t* text = datagram + wireguard::kTransportHeaderSize;
     jobs_.push_back({counter++, text, text, size - static_cast<std::uint32_t>(wireguard::kMinTransportSize)});
     datagram += size;
     left -= size;
   }
-  if (capturing_ != 0) [[unlikely]] capture_plain(train, now);
-  aead_.seal(session.send_key(), jobs_);
-  if (capturing_ != 0) [[unlikely]] capture_sealed(train, now);
-  peer.tx_bytes.fetch_add(train.size, std::memory_order_relaxed);
-  peer.data_sent(now);
-  if (train.segment_size > pmtu::kLargeDatagram && peer.watch_large.load(std::memory_order_relaxed) &&
-      peer.watch_large.exchange(false, std::memory_order_relaxed) && peer.request(wireguard::Attention::kLargeSent)) {
-    sink_.attention(peer.id);
-  }
-  sealed_.push_back({&peer, arena_.get() + train.offset, train.size, train.segment_size, train.count, train.ds_field});
+  return true;
 }
 
 }  // namespace greywire

@@ -100,8 +100,9 @@ class Outbound {
   std::size_t write_refusal(const Target& target, DropReason reason, std::span<std::uint8_t> out) const;
   std::size_t write_bridged_too_big(const Target& target, std::span<std::uint8_t> out) const;
   bool tell(LinkId link, std::span<std::uint8_t> packet);  // a packet of our own to the host
-  void seal(const Train& train, TimePoint now);
-  void capture_plain(const Train& train, TimePoint now);
+  void seal(std::span<Train> trains, TimePoint now);  // of one session
+  bool add_jobs(const Train& train, TimePoint now);
+  void capture_plain(const wireguard::PeerData& peer, TimePoint now);
   void capture_sealed(const Train& train, TimePoint now);
   bool may_send_icmp(TimePoint now);
 
