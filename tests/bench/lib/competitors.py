@@ -24,6 +24,7 @@ class Competitor:
     """Two namespaces and the veth between them: the ceiling."""
 
     takes_handshakes = False  # of a swarm of WireGuard peers at the veth
+    starts_within = 15  # seconds
 
     def __init__(self, name, version="", about=""):
         self.name, self.version, self.about = name, version, about
@@ -37,7 +38,7 @@ class Competitor:
         self.near, self.far = (lab.namespace(f"{short}-{end}", SITE_RUN_FOLDERS) for end in "ab")
         lab.link(self.near, "eth0", self.far, "eth0", one_addresses=[NEAR + "/24"], other_addresses=[FAR + "/24"])
         self.carry()
-        wait_until(f"an answer through {self.name}", lambda: self.near.ping(self.target, wait=0.3), 15)
+        wait_until(f"an answer through {self.name}", lambda: self.near.ping(self.target, wait=0.3), self.starts_within)
 
     def carry(self):
         """Makes what lies above the veth."""
@@ -126,7 +127,7 @@ address = ["10.220.0.{end + 1}/24"]
         for ns in (self.near, self.far):
             wait_until(f"link0 of {self.name}", lambda: run("ip", "-n", ns.name, "link", "show", "link0", check=False)
                        .returncode == 0, 10)
-        wait_until(f"an answer through {self.name}", lambda: self.near.ping(self.target, wait=0.3), 15)
+        wait_until(f"an answer through {self.name}", lambda: self.near.ping(self.target, wait=0.3), self.starts_within)
         self.mtu = self.near.ip_json("link", "show", "link0")[0]["mtu"]
 
 
