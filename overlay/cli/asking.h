@@ -18,11 +18,11 @@ struct Options {
   std::string site;
   bool json = false;
   std::string address;   // explain
-  std::string file;      // check, diff; capture -w
-  std::string name;      // a peer, tunnel or segment; import: the site
+  std::string file;      // check, diff; capture -w; mesh: the inventory
+  std::string name;      // a peer, tunnel or segment; import, mesh: the site
   std::vector<std::string> files;  // import
   std::string links;               // import
-  std::string out;                 // import: a folder
+  std::string out;                 // import, mesh build and diff: a folder
   bool first_key = false;          // import
   bool all = false;      // drops
   bool host = false;     // check
@@ -34,6 +34,8 @@ struct Options {
   unsigned confirm = 0;  // seconds, reload; 0: not on trial
   std::string shell;     // completion
   std::string page;      // man
+  std::string key;       // mesh enroll: a file; mesh add-key: a public key
+  std::string format = "dot";  // mesh graph
 };
 
 // One line on `err`, and the code back.

@@ -18,6 +18,7 @@
 #include "overlay/cli/key_commands.h"
 #include "overlay/cli/live_commands.h"
 #include "overlay/cli/man_page.h"
+#include "overlay/cli/mesh_commands.h"
 #include "overlay/cli/render.h"
 #include "overlay/config/near_miss.h"
 #include "overlay/control/site_status_json.h"
@@ -31,7 +32,7 @@ namespace json = boost::json;
 constexpr char kFooter[] =
     "Exit status:\n"
     "  0  done\n"
-    "  1  the answer is no: check, import or reload found errors (warnings leave it 0), diff found a difference, explain found that the packet is dropped, "
+    "  1  the answer is no: check, import, mesh or reload found errors (warnings leave it 0), diff or mesh diff found a difference, explain found that the packet is dropped, "
     "ping got no answer, confirm or rollback found no reload on trial\n"
     "  2  wrong command line or wrong input\n"
     "  3  no daemon answers, or several do and none was named\n"
@@ -260,6 +261,21 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
       {"check", "Check the config FILE without a daemon; with --host this host too", [&] { return check_command(around, options); }},
       {"import", "Make a site's config and key files of wg-quick's files and of the kernel's GRE links",
        [&] { return import_command(around, options); }},
+      {"mesh", "Make every site's files of one inventory", [&] {
+         std::vector<std::string> names;
+         for (const CLI::App* command : app.get_subcommand("mesh")->get_subcommands([](const CLI::App*) { return true; })) {
+           names.push_back(command->get_name());
+         }
+         return complain(around, ExitCode::kUsage, fmt::format("mesh needs a command: {}", fmt::join(names, ", ")));
+       }},
+      {"mesh build", "Write every site's config, FRR config and key request into a folder, and say which sites to reload",
+       [&] { return mesh_build_command(around, options); }},
+      {"mesh diff", "Show what mesh build would change", [&] { return mesh_diff_command(around, options); }},
+      {"mesh graph", "Draw the sites and their links", [&] { return mesh_graph_command(around, options); }},
+      {"mesh enroll", "At a site: make its private key where there is none, and print its public key",
+       [&] { return mesh_enroll_command(around, options); }},
+      {"mesh add-key", "Write a site's public key into the inventory", [&] { return mesh_add_key_command(around, options); }},
+      {"mesh revoke", "Leave a site out of all others' configs from now on", [&] { return mesh_revoke_command(around, options); }},
       {"genkey", "Print a new private key", [&] { return genkey_command(around, options); }},
       {"pubkey", "Print the public key of the private key on standard input",
        [&] { return pubkey_command(around, options); }},
@@ -279,8 +295,27 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
 }
 
 bool asks_nobody(std::string_view command) {
-  constexpr std::string_view kThese[] = {"check", "import", "frr-config", "genkey", "pubkey", "genpsk", "completion", "man"};
+  constexpr std::string_view kThese[] = {"check", "import", "frr-config", "mesh", "genkey", "pubkey", "genpsk", "completion", "man"};
   return std::find(std::begin(kThese), std::end(kThese), command) != std::end(kThese);
+}
+
+// Of `mesh`'s commands.
+void add_mesh_options(CLI::App& command, Options& options) {
+  const std::string name = command.get_name();
+  if (name == "enroll" || name == "add-key" || name == "revoke") command.add_option("SITE", options.name, "the site's name")->required();
+  if (name == "add-key") command.add_option("KEY", options.key, "the public key that mesh enroll printed at the site")->required();
+  if (name == "enroll") {
+    command.add_option("--key", options.key, "the private key's file; /etc/greywire/SITE.key")->type_name("FILE");
+  } else {
+    command.add_option("FILE", options.file, "the inventory; mesh.toml in the current folder");
+  }
+  if (name == "build" || name == "diff") {
+    command.add_option("-o,--out", options.out, "the folder with the sites' files")->type_name("FOLDER")->required();
+  }
+  if (name == "graph") {
+    command.add_option("--format", options.format, "dot, for Graphviz, or svg; dot")->type_name("FORMAT")->check(CLI::IsMember({"dot", "svg"}));
+  }
+  command.add_flag("--json", options.json, "print JSON");
 }
 
 void add_options(CLI::App& command, Options& options) {
@@ -308,6 +343,7 @@ void add_options(CLI::App& command, Options& options) {
     command.add_option("-w,--write", options.file, "write pcapng to FILE, '-' for standard output")->type_name("FILE");
     command.add_flag("--outer", options.outer, "the peer's datagrams outside, as they are on the underlay");
   }
+  if (name == "mesh") return;
   if (name == "names") command.add_option("KIND", options.name, "peer, tunnel, segment or all")->required();
   if (name == "completion") {
     command.add_option("SHELL", options.shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
@@ -347,12 +383,20 @@ ExitCode reject_rest(const Surroundings& around, const std::vector<std::string>&
                     fmt::format("unknown option '{}'{}", word, config::did_you_mean(word, known_options)));
   }
   if (command != nullptr) {
+    std::vector<std::string_view> nested;
+    for (const CLI::App* one : shown_commands(*command)) nested.emplace_back(one->get_name());
+    if (!nested.empty()) {
+      const auto hint = config::did_you_mean(word, nested);
+      return complain(around, ExitCode::kUsage, fmt::format("unknown command '{} {}'{}", command->get_name(), word,
+                                                            hint.empty() ? fmt::format("; known: {}", fmt::join(nested, ", ")) : hint));
+    }
     return complain(around, ExitCode::kUsage,
                     fmt::format("'{}' takes no further argument '{}'", command->get_name(), word));
   }
   std::vector<std::string_view> names;
   for (const auto& entry : known) {
-    if (*entry.help != 0) names.emplace_back(entry.name);
+    const bool nested = std::string_view(entry.name).find(' ') != std::string_view::npos;
+    if (*entry.help != 0 && !nested) names.emplace_back(entry.name);
   }
   const auto hint = config::did_you_mean(word, names);
   return complain(around, ExitCode::kUsage,
@@ -370,9 +414,19 @@ ExitCode run(int argc, const char* const* argv, const Surroundings& around) {
   app.add_option("--socket", options.socket, "the daemon's control socket")->type_name("PATH");
   app.add_option("--site", options.site, "the site whose daemon is asked")->type_name("NAME");
   for (const auto& entry : known) {
-    CLI::App* command = app.add_subcommand(entry.name, entry.help);
-    add_options(*command, options);
+    const std::string_view name(entry.name);
+    const auto space = name.find(' ');
+    if (space == name.npos) {
+      CLI::App* command = app.add_subcommand(entry.name, entry.help);
+      add_options(*command, options);
+      command->allow_extras();
+      continue;
+    }
+    CLI::App* parent = app.get_subcommand(std::string(name.substr(0, space)));
+    CLI::App* command = parent->add_subcommand(std::string(name.substr(space + 1)), entry.help);
+    add_mesh_options(*command, options);
     command->allow_extras();
+    parent->require_subcommand(0, 1);
   }
   app.allow_extras();
   app.require_subcommand(0, 1);
@@ -386,13 +440,19 @@ ExitCode run(int argc, const char* const* argv, const Surroundings& around) {
   }
   const auto chosen = app.get_subcommands();
   const CLI::App* command = chosen.empty() ? nullptr : chosen.front();
+  std::string name = command == nullptr ? "" : command->get_name();
+  if (command != nullptr && !command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    name += " " + command->get_name();
+  }
+  if (name.starts_with("mesh") && options.file.empty()) options.file = "mesh.toml";
   if (const auto rest = app.remaining(true); !rest.empty()) return reject_rest(around, rest, command, known);
   if (command == nullptr) {
     around.err << app.help();
     return ExitCode::kUsage;
   }
   for (const auto& entry : known) {
-    if (command->get_name() == entry.name) return entry.perform();
+    if (name == entry.name) return entry.perform();
   }
   return ExitCode::kUsage;
 }

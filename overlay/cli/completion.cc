@@ -31,9 +31,10 @@ std::string shell_word(std::string_view text) {
 std::string choices(const CLI::App& app) {
   std::string commands;
   std::string out = "  case $command in\n";
-  for (const CLI::App* command : shown_commands(app)) {
-    commands += command->get_name() + " ";
+  for (const auto& [name, command] : all_commands(app)) {
+    if (name == command->get_name()) commands += name + " ";
     std::string words = joined(option_names(*command));
+    for (const CLI::App* below : shown_commands(*command)) words = below->get_name() + " " + words;
     const auto argument = argument_of(*command);
     if (argument == "file") {
       words += " FILE";
@@ -42,7 +43,7 @@ std::string choices(const CLI::App& app) {
     } else if (!argument.empty()) {
       words += fmt::format(" $(greywire names {} 2>/dev/null)", argument);
     }
-    out += fmt::format("    {}) words=\"{}\" ;;\n", command->get_name(), words);
+    out += fmt::format("    {}) words=\"{}\" ;;\n", name.find(' ') == name.npos ? name : '"' + name + '"', words);
   }
   return out + fmt::format("    *) words=\"{}{}\" ;;\n  esac\n", commands, joined(option_names(app)));
 }
@@ -50,10 +51,20 @@ std::string choices(const CLI::App& app) {
 // Options whose value follows, and what it is.
 constexpr const char* kValues =
     "  case $previous in\n"
-    "    --socket|-w|--write) words=FILE ;;\n"
+    "    --socket|-w|--write|--links|--key|-o|--out) words=FILE ;;\n"
+    "    --format) words='dot svg' ;;\n"
     "    --site) words=$(cd /run/greywire 2>/dev/null && for s in *.sock; do printf '%s ' \"${s%.sock}\"; done) ;;\n"
     "    -c|--count|-i|--interval|-s|--size) words= ;;\n"
     "  esac\n";
+
+// Commands that others stand below.
+std::string parents(const CLI::App& app) {
+  std::vector<std::string> out;
+  for (const CLI::App* command : shown_commands(app)) {
+    if (!shown_commands(*command).empty()) out.push_back(command->get_name());
+  }
+  return joined(out);
+}
 
 std::string bash(const CLI::App& app) {
   return fmt::format(
@@ -64,7 +75,7 @@ std::string bash(const CLI::App& app) {
       "    case ${{COMP_WORDS[i]}} in\n"
       "      --socket|--site) ((i++)) ;;\n"
       "      -*) ;;\n"
-      "      *) command=${{COMP_WORDS[i]}}; break ;;\n"
+      "      *) command+=${{command:+ }}${{COMP_WORDS[i]}}; [[ \" {} \" == *\" $command \"* ]] || break ;;\n"
       "    esac\n"
       "  done\n"
       "{}{}"
@@ -78,7 +89,7 @@ std::string bash(const CLI::App& app) {
       "  while read -r word; do COMPREPLY+=(\"$word\"); done < <(compgen -W \"$words\" -- \"$current\")\n"
       "}}\n"
       "complete -F _greywire greywire\n",
-      choices(app), kValues);
+      parents(app), choices(app), kValues);
 }
 
 std::string zsh(const CLI::App& app) {
@@ -91,7 +102,7 @@ std::string zsh(const CLI::App& app) {
       "    case ${{given[i]}} in\n"
       "      --socket|--site) ((i++)) ;;\n"
       "      -*) ;;\n"
-      "      *) command=${{given[i]}}; break ;;\n"
+      "      *) command+=${{command:+ }}${{given[i]}}; [[ \" {} \" == *\" $command \"* ]] || break ;;\n"
       "    esac\n"
       "  done\n"
       "  local words=\n"
@@ -103,7 +114,7 @@ std::string zsh(const CLI::App& app) {
       "  compadd -- ${{=words}}\n"
       "}}\n"
       "if [ \"$funcstack[1]\" = _greywire ]; then _greywire \"$@\"; else compdef _greywire greywire; fi\n",
-      choices(app), kValues);
+      parents(app), choices(app), kValues);
 }
 
 std::string fish(const CLI::App& app) {
@@ -118,10 +129,23 @@ std::string fish(const CLI::App& app) {
     }
   };
   option_lines(app, "__fish_use_subcommand");
-  for (const CLI::App* command : shown_commands(app)) {
-    const std::string& name = command->get_name();
-    out += fmt::format("complete -c greywire -n __fish_use_subcommand -a {} -d {}\n", name, shell_word(command->get_description()));
-    const std::string when = fmt::format("'__fish_seen_subcommand_from {}'", name);
+  for (const auto& [name, command] : all_commands(app)) {
+    const auto& word = command->get_name();
+    const auto space = name.find(' ');
+    const auto above = space == name.npos ? std::string() : name.substr(0, space);
+    const std::string seen = "__fish_seen_subcommand_from ";
+    std::string when, offered = "__fish_use_subcommand";
+    if (above.empty()) {
+      // `diff` is a word of `mesh diff` too.
+      when = shown_commands(*command).empty() ? fmt::format("'{0}{1}; and not {0}{2}'", seen, word, parents(app))
+                                              : fmt::format("'{}{}'", seen, word);
+    } else {
+      std::vector<std::string> beside;
+      for (const CLI::App* one : shown_commands(*app.get_subcommand(above))) beside.push_back(one->get_name());
+      when = fmt::format("'{}{}; and {}{}'", seen, above, seen, word);
+      offered = fmt::format("'{}{}; and not {}{}'", seen, above, seen, joined(beside));
+    }
+    out += fmt::format("complete -c greywire -n {} -a {} -d {}\n", offered, word, shell_word(command->get_description()));
     option_lines(*command, when);
     const auto argument = argument_of(*command);
     if (argument == "file") {
@@ -139,6 +163,15 @@ std::string fish(const CLI::App& app) {
 
 std::vector<const CLI::App*> shown_commands(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App* command) { return !command->get_group().empty(); });
+}
+
+std::vector<NamedCommand> all_commands(const CLI::App& app) {
+  std::vector<NamedCommand> out;
+  for (const CLI::App* command : shown_commands(app)) {
+    out.push_back({command->get_name(), command});
+    for (const CLI::App* below : shown_commands(*command)) out.push_back({command->get_name() + " " + below->get_name(), below});
+  }
+  return out;
 }
 
 std::vector<std::string> option_names(const CLI::App& command) {

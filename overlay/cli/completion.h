@@ -11,6 +11,12 @@ namespace greywire::cli {
 
 // Those that are not hidden.
 std::vector<const CLI::App*> shown_commands(const CLI::App& app);
+// Those too that stand below another, by all their words: "mesh", "mesh build".
+struct NamedCommand {
+  std::string name;
+  const CLI::App* app = nullptr;
+};
+std::vector<NamedCommand> all_commands(const CLI::App& app);
 // "--json", "-f", "--follow"
 std::vector<std::string> option_names(const CLI::App& command);
 

@@ -1,15 +1,13 @@
 #include "overlay/cli/import_command.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
 #include <cerrno>
-#include <cstring>
 #include <iterator>
 
+#include "overlay/cli/new_file.h"
 #include "overlay/config/key_files.h"
 #include "overlay/config/load.h"
 #include "overlay/import/site_import.h"
@@ -36,20 +34,6 @@ Result<std::string> read(const Surroundings& around, const std::string& path) {
   return {boost::system::in_place_value, std::string(std::istreambuf_iterator<char>(around.in), {})};
 }
 
-// For its owner alone, and never over another file.
-Result<void> write_new(const std::string& path, std::string_view content) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) {
-    const char* way_out = errno == EEXIST ? "; move it away, or name another folder with --out" : "";
-    return Error{fmt::format("cannot write {}: {}{}", path, std::strerror(errno), way_out), errno};
-  }
-  const auto written = ::write(fd, content.data(), content.size());
-  const int code = written == static_cast<ssize_t>(content.size()) ? 0 : written < 0 ? errno : ENOSPC;
-  if (::close(fd) == 0 && code == 0) return {};
-  ::unlink(path.c_str());
-  return Error{fmt::format("cannot write {}: {}", path, std::strerror(code)), code};
-}
-
 class NewFiles {
  public:
   ~NewFiles() {
@@ -57,7 +41,7 @@ class NewFiles {
     for (const auto& path : written_) ::unlink(path.c_str());
   }
   Result<void> add(const std::string& path, std::string_view content) {
-    auto done = write_new(path, content);
+    auto done = write_new(path, content, "; move it away, or name another folder with --out");
     if (done) written_.push_back(path);
     return done;
   }

@@ -18,8 +18,9 @@ std::string man_page(const CLI::App& app) {
   out += ".SH DESCRIPTION\n" + escaped(app.get_description()) + "\n.PP\nOptions of all commands:\n";
   out += manual::options(app, [](const CLI::Option&) { return true; });
   out += ".SH COMMANDS\n";
-  for (const CLI::App* command : shown_commands(app)) {
-    std::string head = fmt::format("\\fBgreywire {}\\fR", escaped(command->get_name()));
+  for (const auto& [words, command] : all_commands(app)) {
+    if (!shown_commands(*command).empty()) continue;  // it is nothing by itself
+    std::string head = fmt::format("\\fBgreywire {}\\fR", escaped(words));
     std::string arguments;
     for (const CLI::Option* option : command->get_options([](const CLI::Option* o) { return o->get_positional(); })) {
       const std::string name = escaped(option->get_name());

@@ -19,6 +19,7 @@ std::string list_name(std::string_view what, Family family) {
 struct Neighbour {
   IpAddress address;
   const Peer* peer = nullptr;
+  BgpNeighbourPlan plan;
   std::string description;
   bool v4 = false;  // families that it carries
   bool v6 = false;
@@ -44,15 +45,26 @@ std::optional<IpAddress> far_end(const InterfaceAddress& address) {
                     : IpAddress::v6(std::span<const std::uint8_t, 16>(bytes.data(), 16));
 }
 
-std::vector<Neighbour> neighbours_of(const Config& config) {
+BgpNeighbourPlan plan_of(const BgpPlan& plan, const Peer& peer) {
+  const auto it = plan.neighbours.find(peer.name);
+  return it == plan.neighbours.end() ? BgpNeighbourPlan{} : it->second;
+}
+
+bool speaks_bgp(const BgpPlan& plan, const Peer& peer) {
+  const auto known = plan_of(plan, peer);
+  return peer.enabled && known.session && !(known.in ? *known.in : peer.accept).empty();
+}
+
+std::vector<Neighbour> neighbours_of(const Config& config, const BgpPlan& plan) {
   std::vector<Neighbour> out;
   for (const auto& peer : config.peers) {
-    if (!peer.enabled || peer.accept.empty() || peer.overlay_addresses.empty()) continue;
+    if (!speaks_bgp(plan, peer) || peer.overlay_addresses.empty()) continue;
     const auto carries = [&](Family family) {
       return first_of(peer.overlay_addresses, family) != nullptr && first_of(config.site.overlay_addresses, family) != nullptr;
     };
     Neighbour neighbour;
     neighbour.peer = &peer;
+    neighbour.plan = plan_of(plan, peer);
     neighbour.description = peer.name;
     neighbour.v4 = carries(Family::kV4);
     neighbour.v6 = carries(Family::kV6);
@@ -63,9 +75,10 @@ std::vector<Neighbour> neighbours_of(const Config& config) {
   }
   for (const auto& tunnel : config.tunnels) {
     const Peer* peer = config.find_peer(tunnel.peer);
-    if (tunnel.kind != TunnelKind::kGre || peer == nullptr || !peer->enabled || peer->accept.empty()) continue;
+    if (tunnel.kind != TunnelKind::kGre || peer == nullptr || !speaks_bgp(plan, *peer)) continue;
     Neighbour neighbour;
     neighbour.peer = peer;
+    neighbour.plan = plan_of(plan, *peer);
     neighbour.description = fmt::format("{} over {}", peer->name, tunnel.name);
     std::optional<IpAddress> remote;
     for (const auto& address : tunnel.addresses) {
@@ -81,32 +94,36 @@ std::vector<Neighbour> neighbours_of(const Config& config) {
   return out;
 }
 
+std::string prefix_list(const std::string& name, std::span<const routing::CeilingRule> rules, Family family) {
+  std::string out;
+  unsigned sequence = 0;
+  const auto line = [&](const std::string& rule) {
+    out += fmt::format("{} prefix-list {} seq {} {}\n", ip_word(family), list_name(name, family), sequence += 5, rule);
+  };
+  for (const auto& rule : rules) {
+    if (rule.prefix.family() == family) line("permit " + rule.to_string());
+  }
+  if (sequence == 0) line("deny any");
+  return out;
+}
+
+// A name of a peer has no colon.
+std::string out_name(const Peer& peer) { return fmt::format("out:{}", peer.name); }
+
 std::string prefix_lists(const Config& config, const std::vector<Neighbour>& neighbours) {
   std::string out;
-  const auto line = [&](Family family, const std::string& name, unsigned sequence, const std::string& rule) {
-    out += fmt::format("{} prefix-list {} seq {} {}\n", ip_word(family), name, sequence, rule);
-  };
   for (const auto& peer : config.peers) {
-    const bool used = std::any_of(neighbours.begin(), neighbours.end(), [&](const Neighbour& n) { return n.peer == &peer; });
-    if (!used) continue;
+    const auto used = std::find_if(neighbours.begin(), neighbours.end(), [&](const Neighbour& n) { return n.peer == &peer; });
+    if (used == neighbours.end()) continue;
+    const auto& plan = used->plan;
+    for (const Family family : kFamilies) out += prefix_list(peer.name, (plan.in ? *plan.in : peer.accept).rules(), family);
     for (const Family family : kFamilies) {
-      unsigned sequence = 0;
-      for (const auto& rule : peer.accept.rules()) {
-        if (rule.prefix.family() == family) line(family, list_name(peer.name, family), sequence += 5, "permit " + rule.to_string());
-      }
-      if (sequence == 0) line(family, list_name(peer.name, family), 5, "deny any");
+      if (plan.out) out += prefix_list(out_name(peer), plan.out->rules(), family);
     }
   }
-  for (const Family family : kFamilies) {
-    unsigned sequence = 0;
-    for (const auto& network : config.site.networks) {
-      if (network.family() != family) continue;
-      const bool longest = network.is_host();
-      line(family, list_name("own", family), sequence += 5,
-           fmt::format("permit {}{}", network.to_string(), longest ? "" : fmt::format(" le {}", network.address().bits())));
-    }
-    if (sequence == 0) line(family, list_name("own", family), 5, "deny any");
-  }
+  std::vector<routing::CeilingRule> own;
+  for (const auto& network : config.site.networks) own.push_back({network, network.length(), network.address().bits()});
+  for (const Family family : kFamilies) out += prefix_list("own", own, family);
   return out;
 }
 
@@ -117,44 +134,79 @@ std::string address_family(const Config& config, const std::vector<Neighbour>& n
   }
   for (const auto& neighbour : neighbours) {
     if (!(family == Family::kV4 ? neighbour.v4 : neighbour.v6)) continue;
+    const Peer& peer = *neighbour.peer;
+    const auto& plan = neighbour.plan;
     const std::string who = fmt::format("  neighbor {} ", neighbour.address.to_string());
     out += who + "activate\n";
-    out += who + fmt::format("prefix-list {} in\n", list_name(neighbour.peer->name, family));
-    out += who + fmt::format("prefix-list {} out\n", list_name("own", family));
-    out += who + fmt::format("maximum-prefix {} 80 warning-only\n", neighbour.peer->max_prefixes);
+    if (plan.reflector_client) out += who + "route-reflector-client\n";
+    if (plan.own_next_hop) out += who + "next-hop-self force\n";
+    out += who + fmt::format("prefix-list {} in\n", list_name(peer.name, family));
+    out += who + fmt::format("prefix-list {} out\n", list_name(plan.out ? out_name(peer) : "own", family));
+    out += who + fmt::format("maximum-prefix {} 80 warning-only\n", plan.maximum.value_or(peer.max_prefixes));
   }
   return out.empty() ? out : fmt::format(" address-family {} unicast\n{} exit-address-family\n", af_word(family), out);
 }
 
+// What a session over gw0 takes from bfdd: neither end is connected in its eyes, so it is one of several hops.
+std::string bfd_section(const Config& config, const std::vector<Neighbour>& neighbours, const Liveness& bfd) {
+  std::string out;
+  for (const auto& neighbour : neighbours) {
+    const auto* own = first_of(config.site.overlay_addresses, neighbour.address.family());
+    if (!neighbour.by_host_route || own == nullptr) continue;
+    const auto interval = bfd.interval.count();
+    out += fmt::format(" peer {} multihop local-address {}\n  detect-multiplier {}\n  receive-interval {}\n  transmit-interval {}\n exit\n",
+                       neighbour.address.to_string(), own->to_string(), bfd.count, interval, interval);
+  }
+  return out.empty() ? out : fmt::format("bfd\n{}exit\n", out);
+}
+
+std::string session_lines(const Config& config, const Neighbour& neighbour, const BgpPlan& plan) {
+  const Peer& peer = *neighbour.peer;
+  const std::string who = fmt::format(" neighbor {} ", neighbour.address.to_string());
+  std::string out = who + fmt::format("remote-as {}\n", peer.asn ? std::to_string(*peer.asn) : std::string("external"));
+  out += who + fmt::format("description {}\n", neighbour.description);
+  if (neighbour.by_host_route && peer.asn != config.routing->asn) out += who + "disable-connected-check\n";
+  if (plan.connect_retry) out += who + fmt::format("timers connect {}\n", plan.connect_retry->count());
+  if (plan.bfd && neighbour.by_host_route) {
+    const auto interval = plan.bfd->interval.count();
+    out += who + fmt::format("bfd {} {} {}\n", plan.bfd->count, interval, interval);
+  }
+  return out;
+}
+
+constexpr char kZebraComment[] =
+    "! FRR 10: write 'no ip nht resolve-via-default' and 'no ipv6 nht resolve-via-default' into zebra's configuration,\n"
+    "! or a dead peer's prefixes leave in the clear by the host's default route\n";
+// FRR 8's default.
+constexpr char kZebraLines[] =
+    "! without these two a dead peer's prefixes would leave in the clear by the host's default route (FRR 10)\n"
+    "no ip nht resolve-via-default\n"
+    "no ipv6 nht resolve-via-default\n";
+
 }  // namespace
 
-Result<std::string> frr_config(const Config& config) {
+Result<std::string> frr_config(const Config& config, const BgpPlan& plan) {
   if (!config.routing || !config.routing->asn) {
     return Error{"frr-config needs this site's AS number: write 'asn = NUMBER' into [routing]"};
   }
-  const auto neighbours = neighbours_of(config);
-  if (neighbours.empty()) {
+  const auto neighbours = neighbours_of(config, plan);
+  if (neighbours.empty() && !plan.whole) {
     return Error{"no BGP neighbour follows from this config: an enabled peer needs overlay_address and accept"};
   }
   std::string out = fmt::format("! site {}: what follows from its Greywire config\n", config.site.name);
-  // These lines are bgpd's, the two are zebra's.
-  out += "! FRR 10: write 'no ip nht resolve-via-default' and 'no ipv6 nht resolve-via-default' into zebra's configuration,\n"
-         "! or a dead peer's prefixes leave in the clear by the host's default route\n";
+  out += plan.whole ? kZebraLines : kZebraComment;  // all that follows is bgpd's
   out += prefix_lists(config, neighbours);
   out += fmt::format("router bgp {}\n", *config.routing->asn);
   if (const auto* own = first_of(config.site.overlay_addresses, Family::kV4)) {
     out += fmt::format(" bgp router-id {}\n", own->to_string());
+  } else if (plan.router_id) {
+    out += fmt::format(" bgp router-id {}\n", plan.router_id->to_string());
   }
   out += " no bgp default ipv4-unicast\n";
-  for (const auto& neighbour : neighbours) {
-    const std::string who = fmt::format(" neighbor {} ", neighbour.address.to_string());
-    out += who + fmt::format("remote-as {}\n",
-                             neighbour.peer->asn ? std::to_string(*neighbour.peer->asn) : std::string("external"));
-    out += who + fmt::format("description {}\n", neighbour.description);
-    if (neighbour.by_host_route && neighbour.peer->asn != config.routing->asn) out += who + "disable-connected-check\n";
-  }
+  for (const auto& neighbour : neighbours) out += session_lines(config, neighbour, plan);
   for (const Family family : kFamilies) out += address_family(config, neighbours, family);
   out += "exit\n";
+  if (plan.bfd) out += bfd_section(config, neighbours, *plan.bfd);
   return Result<std::string>(boost::system::in_place_value, std::move(out));
 }
 

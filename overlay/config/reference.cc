@@ -58,9 +58,9 @@ std::vector<SectionDoc> sections() {
   };
 }
 
-std::string reference_markdown() {
+std::string reference_markdown(std::span<const SectionDoc> documented) {
   std::string out;
-  for (const auto& section : sections()) {
+  for (const auto& section : documented) {
     out += fmt::format("\n### `{}`\n\n{}\n", section.header, section.meaning);
     if (section.keys.empty() || section.name == "peer_defaults") continue;
     out += "\n| key | value | default | meaning |\n|---|---|---|---|\n";
@@ -68,5 +68,7 @@ std::string reference_markdown() {
   }
   return out;
 }
+
+std::string reference_markdown() { return reference_markdown(sections()); }
 
 }  // namespace greywire::config

@@ -51,5 +51,6 @@ std::vector<SectionDoc> sections();  // all of them, in the order of the referen
 
 // The reference of all sections and keys as Markdown, what stands between the marks in docs/config.md.
 std::string reference_markdown();
+std::string reference_markdown(std::span<const SectionDoc> documented);
 
 }  // namespace greywire::config

@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 
-KINDS = ("check", "check-with", "words", "frr", "bird", "says", "on", "file", "shown", "by", "drawing", "not run")
+KINDS = ("check", "check-with", "check-mesh", "words", "frr", "bird", "says", "on", "file", "shown", "by", "drawing", "not run")
 DEFAULT = {"toml": "check", "sh": "words"}
 FENCE = re.compile(r"^( *)```(.*)$")
 TAG = re.compile(r"^ *<!-- test: (.*?) -->$")

@@ -42,6 +42,24 @@ Outcome greywire(std::vector<const char*> arguments, const std::string& director
   return {static_cast<int>(code), out.str(), err.str()};
 }
 
+constexpr char kInventory[] = R"([mesh]
+topology = "hub"
+overlay  = "10.255.0.0/24"
+
+[[site]]
+name       = "ams"
+number     = 1
+public_key = "TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0="
+endpoint   = "192.0.2.1:51820"
+networks   = "10.1.0.0/16"
+hub        = true
+
+[[site]]
+name     = "fra"
+number   = 2
+networks = "10.2.0.0/16"
+)";
+
 // A daemon that answers with the sample site.
 class FakeDaemon {
  public:
@@ -128,7 +146,7 @@ TEST(CommandLine, MistakesAreNamed) {
       {{"zzz"},
        2,
        "greywire: unknown command 'zzz'; known: status, peers, tunnels, segments, routes, mtu, drops, "
-       "metrics, top, events, ping, capture, explain, audit, diff, reload, confirm, rollback, frr-config, check, import, genkey, pubkey, genpsk, completion, man\n"},
+       "metrics, top, events, ping, capture, explain, audit, diff, reload, confirm, rollback, frr-config, check, import, mesh, genkey, pubkey, genpsk, completion, man\n"},
       {{"status", "--jsno"}, 2, "greywire: unknown option '--jsno'; did you mean '--json'?\n"},
       {{"status", "fra"}, 2, "greywire: 'status' takes no further argument 'fra'\n"},
       {{"explain"}, 2, "greywire: ADDRESS is required\n"},
@@ -332,6 +350,12 @@ TEST(CommandLine, ManPageAndCompletionsHaveEveryCommand) {
       EXPECT_NE(greywire({"completion", shell}, "/").out.find(command), std::string::npos) << shell << " " << command;
     }
   }
+  for (const char* nested : {"build", "diff", "graph", "enroll", "add\\-key", "revoke"}) {
+    EXPECT_NE(page.find(std::string(".SS \\fBgreywire mesh ") + nested), std::string::npos) << nested;
+  }
+  EXPECT_NE(greywire({"completion", "bash"}, "/").out.find("\"mesh build\") words=\""), std::string::npos);
+  EXPECT_NE(greywire({"completion", "fish"}, "/").out.find("'__fish_seen_subcommand_from mesh; and __fish_seen_subcommand_from build'"),
+            std::string::npos);
   EXPECT_EQ(page.find("greywire names"), std::string::npos) << "it is for completion alone";
   EXPECT_NE(page.find(".SH EXIT STATUS\n.TP\n\\fB0\\fR\ndone\n"), std::string::npos) << page;
   EXPECT_EQ(greywire({"completion", "csh"}, "/").code, 2);
@@ -355,7 +379,8 @@ TEST(CommandLine, DocsNameEveryCommandAndExitCode) {
   for (std::string line; std::getline(page, line);) {
     constexpr std::string_view kCommand = ".SS \\fBgreywire ";
     if (!line.starts_with(kCommand)) continue;
-    const auto name = line.substr(kCommand.size(), line.find('\\', kCommand.size()) - kCommand.size());
+    auto name = line.substr(kCommand.size(), line.find("\\fR", kCommand.size()) - kCommand.size());
+    std::erase(name, '\\');  // "add\-key"
     EXPECT_NE(text.find("greywire " + name), std::string::npos) << name;
   }
   for (int code = 0; code <= static_cast<int>(ExitCode::kCannotWrite); ++code) {
@@ -525,11 +550,89 @@ TEST(CheckCommand, LooksAtTheHostWhereAsked) {
   EXPECT_TRUE(seen.at("host").at(0).at("fatal").as_bool());
 }
 
+// From an inventory with a site that has no key yet to one that it is in, and out of again.
+TEST(MeshCommands, ASiteComesAndGoes) {
+  TemporaryDirectory directory;
+  const auto file = directory / "mesh.toml", out = directory / "out", key = directory / "fra.key";
+  std::ofstream(file) << kInventory;
+  const auto build = [&] { return greywire({"mesh", "build", file.c_str(), "-o", out.c_str()}, "/"); };
+  const auto diff = [&] { return greywire({"mesh", "diff", file.c_str(), "-o", out.c_str()}, "/"); };
+  const auto first = build();
+  EXPECT_EQ(first.code, 0) << first.err;
+  EXPECT_NE(first.out.find("new " + out + "/ams/ams.toml\n"), std::string::npos) << first.out;
+  EXPECT_NE(first.out.find("not enrolled yet: fra\n"), std::string::npos) << first.out;
+  EXPECT_EQ(diff().code, 0);
+
+  const auto line = greywire({"mesh", "enroll", "fra", "--key", key.c_str()}, "/");
+  EXPECT_EQ(line.code, 0) << line.err;
+  ASSERT_EQ(line.out.size(), 4 + 44 + 1U) << line.out;
+  EXPECT_EQ(greywire({"mesh", "enroll", "fra", "--key", key.c_str()}, "/").out, line.out) << "the key stays";
+  struct stat made {};
+  ASSERT_EQ(::stat(key.c_str(), &made), 0);
+  EXPECT_EQ(made.st_mode & 0777, 0600U);
+
+  const auto public_key = line.out.substr(4, 44);
+  EXPECT_EQ(greywire({"mesh", "add-key", "fra", public_key.c_str(), file.c_str()}, "/").code, 0);
+  const auto seen = diff();
+  EXPECT_EQ(seen.code, 1);
+  EXPECT_NE(seen.out.find("--- a/ams/ams.toml\n+++ b/ams/ams.toml\n"), std::string::npos) << seen.out;
+  EXPECT_NE(seen.out.find(public_key), std::string::npos) << seen.out;
+  EXPECT_NE(seen.out.find("sites to reload: ams\n"), std::string::npos) << seen.out << "fra's own config is as it was";
+  EXPECT_EQ(build().code, 0);
+  EXPECT_EQ(diff().out, "");
+  EXPECT_NE(build().out.find(out + " is as " + file + " says\n"), std::string::npos);
+
+  EXPECT_EQ(greywire({"mesh", "revoke", "fra", file.c_str()}, "/").code, 0);
+  const auto last = build();
+  EXPECT_NE(last.out.find("removed " + out + "/fra/fra.toml\n"), std::string::npos) << last.out;
+  EXPECT_FALSE(std::filesystem::exists(out + "/fra"));
+  EXPECT_TRUE(testing::read_text(file).starts_with(std::string(kInventory).substr(0, 200))) << "the rest of it is as it was";
+}
+
+TEST(MeshCommands, MistakesAreNamed) {
+  TemporaryDirectory directory;
+  const auto file = directory / "mesh.toml", none = directory / "none.toml";
+  std::ofstream(file) << kInventory << "nmber = 3\n";
+  const struct {
+    std::vector<const char*> arguments;
+    int code;
+    const char* said;
+  } cases[] = {
+      {{"mesh"}, 2, "mesh needs a command: build, diff, graph, enroll, add-key, revoke"},
+      {{"mesh", "biuld"}, 2, "unknown command 'mesh biuld'; did you mean 'build'?"},
+      {{"mesh", "build", file.c_str()}, 2, "--out"},
+      {{"mesh", "build", file.c_str(), "-o", "/nowhere"}, 1, "unknown key 'nmber'"},
+      {{"mesh", "graph", none.c_str()}, 2, "none.toml"},
+      {{"mesh", "graph", file.c_str(), "--format", "png"}, 2, "png"},
+      {{"mesh", "add-key", "fra", "AAAA", file.c_str()}, 2, "'AAAA' is no public key"},
+      {{"mesh", "enroll", "a/b"}, 2, "the site's name"},
+  };
+  for (const auto& c : cases) {
+    const auto outcome = greywire(c.arguments, "/");
+    EXPECT_EQ(outcome.code, c.code) << c.said << ": " << outcome.err;
+    EXPECT_NE(outcome.err.find(c.said), std::string::npos) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  }
+}
+
+TEST(MeshCommands, GraphsHaveEverySiteAndLink) {
+  TemporaryDirectory directory;
+  const auto file = directory / "mesh.toml";
+  std::ofstream(file) << kInventory;
+  const auto dot = greywire({"mesh", "graph", file.c_str()}, "/").out;
+  EXPECT_NE(dot.find("\"ams\" -- \"fra\" [style=dashed];\n"), std::string::npos) << dot;
+  EXPECT_NE(dot.find("peripheries=2"), std::string::npos) << dot;
+  const auto svg = greywire({"mesh", "graph", file.c_str(), "--format", "svg"}, "/").out;
+  EXPECT_TRUE(svg.starts_with("<svg ")) << svg;
+  EXPECT_NE(svg.find(">fra</text>"), std::string::npos) << svg;
+}
+
 // Everything that shows something to people shows it to programs too.
 TEST(CommandLine, EveryCommandPrintsJson) {
   TemporaryDirectory directory;
   FakeDaemon daemon(directory / "ams.sock");
-  const auto key = directory / "ams.key", file = directory / "ams.toml", quick = directory / "wg0.conf";
+  const auto key = directory / "ams.key", file = directory / "ams.toml", quick = directory / "wg0.conf", mesh = directory / "mesh.toml",
+             built = directory / "built";
   const auto made = greywire({"genkey"}, "/").out;
   std::ofstream(key) << made;
   ASSERT_EQ(::chmod(key.c_str(), 0600), 0);
@@ -537,6 +640,7 @@ TEST(CommandLine, EveryCommandPrintsJson) {
                       << "[[peer]]\nname = \"fra\"\npublic_key = \"xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\"\n"
                          "overlay_address = \"10.255.0.2\"\naccept = \"10.2.0.0/16\"\n[routing]\nasn = 65001\n";
   std::ofstream(quick) << "[Interface]\nAddress = 10.9.0.1/24\nPrivateKey = " << made;
+  std::ofstream(mesh) << kInventory;
   const std::string out = directory.path();
   const struct {
     std::vector<const char*> arguments;
@@ -546,7 +650,11 @@ TEST(CommandLine, EveryCommandPrintsJson) {
       {{"drops"}, nullptr}, {{"metrics"}, nullptr}, {{"top", "-c", "1", "-i", "0.01"}, "peers"}, {{"ping", "fra", "-c", "1"}, "answered"},
       {{"explain", "10.2.0.1"}, "delivered"}, {{"diff"}, "changes"}, {{"reload"}, "done"}, {{"reload", "--confirm", "9"}, "confirm_within_seconds"},
       {{"rollback"}, "changes"}, {{"events"}, "event"}, {{"audit"}, "repaired"}, {{"check", file.c_str()}, "findings"}, {{"frr-config", file.c_str()}, "bgpd"}, {{"genkey"}, "private_key"},
-      {{"genpsk"}, "preshared_key"}, {{"pubkey"}, "public_key"}, {{"import", quick.c_str(), "--name", "new", "--out", out.c_str()}, "files"},
+      {{"genpsk"}, "preshared_key"}, {{"pubkey"}, "public_key"},
+      {{"mesh", "build", mesh.c_str(), "-o", built.c_str()}, "reload"}, {{"mesh", "diff", mesh.c_str(), "-o", built.c_str()}, "files"},
+      {{"mesh", "graph", mesh.c_str()}, "dot"}, {{"mesh", "enroll", "fra", "--key", key.c_str()}, "public_key"},
+      {{"mesh", "add-key", "fra", "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=", mesh.c_str()}, "site"}, {{"mesh", "revoke", "fra", mesh.c_str()}, "site"},
+      {{"import", quick.c_str(), "--name", "new", "--out", out.c_str()}, "files"},
   };
   for (auto c : cases) {
     c.arguments.push_back("--json");
