@@ -24,6 +24,10 @@ ExitCode code_of(const Error& error) {
   }
 }
 
+ExitCode code_of_file(const Error& error, ExitCode otherwise) {
+  return error.code == EACCES || error.code == EPERM || error.code == EROFS ? ExitCode::kNoPermission : otherwise;
+}
+
 Result<std::string> socket_of(const Surroundings& around, const Options& options, ExitCode& code) {
   auto socket = choose_socket(options.socket, options.site, around.socket_directory);
   if (!socket) {

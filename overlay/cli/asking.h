@@ -41,6 +41,8 @@ struct Options {
 // One line on `err`, and the code back.
 ExitCode complain(const Surroundings& around, ExitCode code, std::string_view text);
 ExitCode code_of(const Error& error);
+// Of a file that could not be read or written: kNoPermission where it is not permitted, else `otherwise`.
+ExitCode code_of_file(const Error& error, ExitCode otherwise);
 
 // The socket of the daemon that is meant; where there is none it is told, and `code` says how to end.
 Result<std::string> socket_of(const Surroundings& around, const Options& options, ExitCode& code);

@@ -263,9 +263,7 @@ std::vector<Command> commands(const Surroundings& around, const Options& options
        [&] { return import_command(around, options); }},
       {"mesh", "Make every site's files of one inventory", [&] {
          std::vector<std::string> names;
-         for (const CLI::App* command : app.get_subcommand("mesh")->get_subcommands([](const CLI::App*) { return true; })) {
-           names.push_back(command->get_name());
-         }
+         for (const CLI::App* command : shown_commands(*app.get_subcommand("mesh"))) names.push_back(command->get_name());
          return complain(around, ExitCode::kUsage, fmt::format("mesh needs a command: {}", fmt::join(names, ", ")));
        }},
       {"mesh build", "Write every site's config, FRR config and key request into a folder, and say which sites to reload",

@@ -22,8 +22,6 @@ void tell(const Surroundings& around, const config::Diagnostics& diagnostics) {
   for (const auto& line : diagnostics.lines()) around.err << line << "\n";
 }
 
-ExitCode code_of_file(const Error& error) { return error.code == EACCES || error.code == EPERM ? ExitCode::kNoPermission : ExitCode::kUsage; }
-
 // "-" is standard input.
 Result<std::string> read(const Surroundings& around, const std::string& path) {
   if (path != "-") {
@@ -83,9 +81,8 @@ void show(const Surroundings& around, const Options& options, const NewFiles& fi
           const config::Loaded& loaded) {
   const auto lines = loaded.diagnostics.lines();
   if (options.json) {
-    const auto list = [](const std::vector<std::string>& from) { return json::array(from.begin(), from.end()); };
     around.out << json::serialize(json::object{
-                      {"files", list(files.paths())}, {"notes", list(notes)}, {"ok", loaded.config.has_value()}, {"findings", list(lines)}})
+                      {"files", json::value_from(files.paths())}, {"notes", json::value_from(notes)}, {"ok", loaded.config.has_value()}, {"findings", json::value_from(lines)}})
                << "\n";
     return;
   }
@@ -101,7 +98,7 @@ ExitCode import_command(const Surroundings& around, const Options& options) {
   bool wrong = false;
   for (const auto& path : options.files) {
     auto text = read(around, path);
-    if (!text) return complain(around, code_of_file(text.error()), text.error().text);
+    if (!text) return complain(around, code_of_file(text.error(), ExitCode::kUsage), text.error().text);
     config::Diagnostics diagnostics(path == "-" ? "stdin" : path);
     auto parsed = import::parse_wg_quick(*text, diagnostics);
     wipe(text->data(), text->size());
@@ -112,7 +109,7 @@ ExitCode import_command(const Surroundings& around, const Options& options) {
   std::vector<import::GreLink> links;
   if (!options.links.empty()) {
     const auto text = read(around, options.links);
-    if (!text) return complain(around, code_of_file(text.error()), text.error().text);
+    if (!text) return complain(around, code_of_file(text.error(), ExitCode::kUsage), text.error().text);
     config::Diagnostics diagnostics(options.links == "-" ? "stdin" : options.links);
     auto parsed = import::parse_gre_links(*text, diagnostics);
     tell(around, diagnostics);
@@ -127,9 +124,8 @@ ExitCode import_command(const Surroundings& around, const Options& options) {
   const std::string config = fmt::format("{}/{}.toml", options.out.empty() ? "." : options.out, *name);
   NewFiles files;
   if (const auto done = write_site(*site, config, files); !done) {
-    const bool forbidden = done.error().code == EACCES || done.error().code == EPERM || done.error().code == EROFS;
-    return complain(around, forbidden ? ExitCode::kNoPermission : done.error().code == ENOSPC ? ExitCode::kCannotWrite : ExitCode::kUsage,
-                    done.error().text);
+    const auto otherwise = done.error().code == ENOSPC ? ExitCode::kCannotWrite : ExitCode::kUsage;
+    return complain(around, code_of_file(done.error(), otherwise), done.error().text);
   }
   const auto loaded = config::load(config);
   show(around, options, files, site->notes, loaded);

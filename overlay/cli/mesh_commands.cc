@@ -23,16 +23,12 @@ namespace {
 
 namespace json = boost::json;
 
-json::array list(const std::vector<std::string>& from) { return json::array(from.begin(), from.end()); }
-
 ExitCode cannot_read(const Surroundings& around, const Error& error) {
-  const bool forbidden = error.code == EACCES || error.code == EPERM;
-  return complain(around, forbidden ? ExitCode::kNoPermission : ExitCode::kUsage, error.text);
+  return complain(around, code_of_file(error, ExitCode::kUsage), error.text);
 }
 
 ExitCode cannot_write(const Surroundings& around, const Error& error) {
-  const bool forbidden = error.code == EACCES || error.code == EPERM || error.code == EROFS;
-  return complain(around, forbidden ? ExitCode::kNoPermission : ExitCode::kCannotWrite, error.text);
+  return complain(around, code_of_file(error, ExitCode::kCannotWrite), error.text);
 }
 
 struct Read {
@@ -90,7 +86,7 @@ std::string_view kind_word(mesh::FileChange::Kind kind) {
 json::object as_json(const Planned& planned) {
   json::array files;
   for (const auto& change : planned.changes) files.push_back(json::object{{"path", change.path}, {"change", kind_word(change.kind)}});
-  return {{"files", std::move(files)}, {"reload", list(planned.reload)}, {"not_enrolled", list(planned.keyless)}};
+  return {{"files", std::move(files)}, {"reload", json::value_from(planned.reload)}, {"not_enrolled", json::value_from(planned.keyless)}};
 }
 
 void show_sites(const Surroundings& around, const Planned& planned) {

@@ -5,13 +5,6 @@
 namespace greywire::config {
 namespace {
 
-template <class Section>
-std::vector<KeyDoc> docs(std::span<const Key<Section>> keys) {
-  std::vector<KeyDoc> out;
-  for (const auto& key : keys) out.push_back(key.doc);
-  return out;
-}
-
 std::vector<KeyDoc> default_docs() {
   std::vector<KeyDoc> out;
   for (const auto& key : peer_keys()) {
@@ -37,7 +30,7 @@ std::string key_row(const KeyDoc& key) {
 
 std::vector<SectionDoc> sections() {
   return {
-      {"site", "[site]", "This site. Required.", docs(site_keys())},
+      {"site", "[site]", "This site. Required.", docs_of(site_keys())},
       {"prefix_sets", "[prefix_sets]",
        "Named lists of `accept` rules: `NAME = [\"PREFIX ge LENGTH le LENGTH\", …]`, used as `\"@NAME\"`. A set cannot hold "
        "another set.",
@@ -47,14 +40,14 @@ std::vector<SectionDoc> sections() {
        "`[[peer]]` but those that mean one peer alone (`name`, `public_key`, `endpoint`, `overlay_address`, "
        "`allowed_ips`).",
        default_docs()},
-      {"peer", "[[peer]]", "Another site. Once for each.", docs(peer_keys())},
-      {"tunnel", "[[tunnel]]", "A GRE or GRETAP link to a peer. Once for each.", docs(tunnel_keys())},
+      {"peer", "[[peer]]", "Another site. Once for each.", docs_of(peer_keys())},
+      {"tunnel", "[[tunnel]]", "A GRE or GRETAP link to a peer. Once for each.", docs_of(tunnel_keys())},
       {"underlay", "[underlay]",
        "Where outer packets go. By default they carry a mark, and a rule of ours keeps them off the routes through the "
        "tunnel.",
-       docs(underlay_keys())},
+       docs_of(underlay_keys())},
       {"routing", "[routing]", "Where routes are learned from. Without the section nothing is learned.",
-       docs(routing_keys())},
+       docs_of(routing_keys())},
   };
 }
 

@@ -34,6 +34,13 @@ struct Key {
   void (*read)(Reading&, const TomlNode&, Section&);
 };
 
+template <class Section>
+std::vector<KeyDoc> docs_of(std::span<const Key<Section>> keys) {
+  std::vector<KeyDoc> out;
+  for (const auto& key : keys) out.push_back(key.doc);
+  return out;
+}
+
 std::span<const Key<Site>> site_keys();
 std::span<const Key<Peer>> peer_keys();
 std::span<const Key<Tunnel>> tunnel_keys();

@@ -43,7 +43,7 @@ std::string list_of(const std::vector<T>& values) {
 bool is_default(const Prefix& prefix) { return prefix.length() == 0; }
 
 bool is_multicast(const Prefix& prefix) {
-  return prefix.length() != 0 && (prefix.family() == Family::kV4 ? prefix.address().bytes()[0] >> 4 == 14 : prefix.address().bytes()[0] == 0xff);
+  return !is_default(prefix) && prefix.address().is_multicast();
 }
 
 bool is_host_of_somebody(const Prefix& prefix) {

@@ -25,12 +25,13 @@ std::string words_of(const Inventory& inventory, const Site& site) {
   return out;
 }
 
+// `each` gets two sites and whether both are enrolled.
 template <class Each>
 void each_link(const Inventory& inventory, Each each) {
   const Links links(inventory);
   for (std::size_t one = 0; one < inventory.sites.size(); ++one) {
     for (const std::size_t other : links.of(one)) {
-      if (one < other) each(one, other);
+      if (one < other) each(one, other, inventory.sites[one].enrolled() && inventory.sites[other].enrolled());
     }
   }
 }
@@ -48,8 +49,7 @@ std::string graph_dot(const Inventory& inventory) {
     if (!style.empty()) more += fmt::format(" style=\"{}\"", style);
     out += fmt::format("  \"{}\" [tooltip=\"{}\"{}];\n", site.name, words_of(inventory, site), more);
   }
-  each_link(inventory, [&](std::size_t one, std::size_t other) {
-    const bool both = inventory.sites[one].enrolled() && inventory.sites[other].enrolled();
+  each_link(inventory, [&](std::size_t one, std::size_t other, bool both) {
     out += fmt::format("  \"{}\" -- \"{}\"{};\n", inventory.sites[one].name, inventory.sites[other].name, both ? "" : " [style=dashed]");
   });
   return out + "}\n";
@@ -73,8 +73,7 @@ std::string graph_svg(const Inventory& inventory) {
   }
   std::string out = fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {0:.0f}\" width=\"{0:.0f}\" height=\"{0:.0f}\" "
                                 "font-family=\"sans-serif\" font-size=\"13\">\n<title>{1}</title>\n", 2 * middle, inventory.mesh.name);
-  each_link(inventory, [&](std::size_t one, std::size_t other) {
-    const bool both = inventory.sites[one].enrolled() && inventory.sites[other].enrolled();
+  each_link(inventory, [&](std::size_t one, std::size_t other, bool both) {
     out += fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"#888\"{}/>\n", at[one].x, at[one].y, at[other].x,
                        at[other].y, both ? "" : " stroke-dasharray=\"4 3\"");
   });

@@ -6,19 +6,10 @@
 #include <vector>
 
 #include "overlay/config/near_miss.h"
+#include "overlay/mesh/text_lines.h"
 
 namespace greywire::mesh {
 namespace {
-
-std::vector<std::string> lines_of(std::string_view text) {
-  std::vector<std::string> out;
-  while (!text.empty()) {
-    const auto end = std::min(text.find('\n'), text.size() - 1) + 1;
-    out.emplace_back(text.substr(0, end));
-    text.remove_prefix(end);
-  }
-  return out;
-}
 
 // `key = value` below `like`, which is "name = ...": with its indentation, and its sign of equality where that is further right.
 std::string line_like(const std::string& like, std::string_view key, std::string_view value) {
@@ -39,7 +30,8 @@ bool replace_value(std::string& line, std::string_view old, std::string_view val
 
 Result<std::string> changed(std::string_view text, const Site& site, std::string_view key, std::string_view old,
                             std::string_view value, const Inventory& wanted) {
-  auto lines = lines_of(text);
+  const auto before = lines_of(text);
+  std::vector<std::string> lines(before.begin(), before.end());
   const auto name_line = site.at.of("name").line;
   bool done = false;
   if (site.at.has(key)) {

@@ -8,7 +8,6 @@ namespace {
 
 using config::Choice;
 using config::Key;
-using config::KeyDoc;
 using config::Reading;
 using config::TomlNode;
 
@@ -102,21 +101,14 @@ const std::array<Key<Site>, 14> kSite{{
 }};
 // clang-format on
 
-template <class Section>
-std::vector<KeyDoc> docs(std::span<const Key<Section>> keys) {
-  std::vector<KeyDoc> out;
-  for (const auto& key : keys) out.push_back(key.doc);
-  return out;
-}
-
 }  // namespace
 
 std::span<const Key<Mesh>> mesh_keys() { return kMesh; }
 std::span<const Key<Site>> site_keys() { return kSite; }
 
 std::vector<config::SectionDoc> inventory_sections() {
-  return {{"mesh", "[mesh]", "What all sites have in common. Required.", docs(mesh_keys())},
-          {"site", "[[site]]", "A site. Once for each.", docs(site_keys())}};
+  return {{"mesh", "[mesh]", "What all sites have in common. Required.", config::docs_of(mesh_keys())},
+          {"site", "[[site]]", "A site. Once for each.", config::docs_of(site_keys())}};
 }
 
 }  // namespace greywire::mesh

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "overlay/config/load.h"
+#include "overlay/mesh/text_lines.h"
 #include "overlay/mesh/unified_diff.h"
 
 namespace greywire::mesh {
@@ -55,11 +56,8 @@ Result<std::vector<FileChange>> stale(const std::string& folder, std::span<const
 
 std::string without_comments(std::string_view text) {
   std::string out;
-  while (!text.empty()) {
-    const auto end = std::min(text.find('\n'), text.size() - 1) + 1;
-    const auto line = text.substr(0, end);
+  for (const auto line : lines_of(text)) {
     if (line[0] != '#' && line[0] != '!' && line[0] != '\n') out += line;
-    text.remove_prefix(end);
   }
   return out;
 }

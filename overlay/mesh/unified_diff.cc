@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "overlay/mesh/text_lines.h"
+
 namespace greywire::mesh {
 namespace {
 
@@ -18,16 +20,6 @@ struct Edit {
   char sign;  // ' ', '-', '+'
   std::string_view line;
 };
-
-Lines lines_of(std::string_view text) {
-  Lines out;
-  while (!text.empty()) {
-    const auto end = std::min(text.find('\n'), text.size() - 1) + 1;
-    out.push_back(text.substr(0, end));
-    text.remove_prefix(end);
-  }
-  return out;
-}
 
 // Myers, "An O(ND) difference algorithm and its variations" (1986), the greedy search of section 4. Ways of `d` edits end on
 // diagonals -d..d; reached[d] holds how far each came before the d-th edit.

@@ -6,6 +6,8 @@ import platform
 import statistics
 from xml.sax.saxutils import escape
 
+from nettest import BIN
+
 # What a table shows: measure, figure, heading, format, what one of the figure is divided by.
 COLUMNS = (
     ("tcp1", "gbit", "TCP 1 Gbit/s", "{:.2f}", 1),
@@ -34,12 +36,30 @@ def median(competitor, measure, figure):
     return statistics.median(values) if values else None
 
 
+def spread(values, form="{:.2f}"):
+    """Median (least–most), or the one value that there is."""
+    text = form.format(statistics.median(values))
+    return text if len(values) == 1 else f"{text} ({form.format(min(values))}–{form.format(max(values))})"
+
+
+def bench_file(name):
+    """BUILD/bench/NAME, in a folder that is there."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(BIN)), "bench")
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, name)
+
+
+def write_figures(name, figures):
+    with open(bench_file(name), "w", encoding="utf-8") as out:
+        json.dump(figures, out, indent=1)
+        out.write("\n")
+
+
 def cell(competitor, measure, figure, form, divisor):
     values = [v / divisor for v in figures(competitor, measure, figure)]
     if not values or (figure == "cpu_s_per_gb" and not competitor.daemons):
         return "–"
-    text = form.format(statistics.median(values))
-    return text if len(values) == 1 else f"{text} ({form.format(min(values))}–{form.format(max(values))})"
+    return spread(values, form)
 
 
 def table(competitors, columns=COLUMNS):
@@ -92,7 +112,7 @@ def cpu_model():
     return platform.machine()
 
 
-def write_json(path, options, competitors, skipped):
+def write_json(name, options, competitors, skipped):
     report = {
         "machine": {"kernel": platform.release(), "cpu": cpu_model(), "cpus": os.cpu_count()},
         "seconds": options.seconds, "rounds": options.rounds,
@@ -101,9 +121,7 @@ def write_json(path, options, competitors, skipped):
         "ratios": [text for text, _ in ratios(competitors)],
         "skipped": [{"name": name, "why": why} for name, why in skipped],
     }
-    with open(path, "w", encoding="utf-8") as out:
-        json.dump(report, out, indent=1)
-        out.write("\n")
+    write_figures(name, report)
 
 
 PLOTS = (("tcp1", "gbit", "TCP, one stream, Gbit/s", 1), ("both", "gbit", "TCP, 8 streams each way, Gbit/s, both directions", 1),

@@ -5,8 +5,10 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 namespace greywire::testing {
 
@@ -37,6 +39,22 @@ inline void expect_printed(const std::string& document, const std::string& sourc
     return;
   }
   EXPECT_EQ(text.substr(start, to - start), expected) << "run this test once with GREYWIRE_UPDATE_DOCS=1";
+}
+
+// Each section of a schema (overlay/config/schema.h) and each key in it says what it is, once, in words that fit a table.
+template <class Sections>
+void expect_explained(const Sections& sections) {
+  for (const auto& section : sections) {
+    std::set<std::string_view> names;
+    EXPECT_FALSE(section.meaning.empty()) << section.name;
+    for (const auto& key : section.keys) {
+      EXPECT_TRUE(names.insert(key.name).second) << "twice: " << key.name;
+      EXPECT_FALSE(key.type.empty()) << key.name;
+      EXPECT_FALSE(key.meaning.empty()) << key.name;
+      EXPECT_EQ(key.meaning.find_first_of("|\n"), std::string_view::npos) << key.name;
+      EXPECT_EQ(key.fallback.empty(), key.presence == decltype(key.presence)::kRequired) << key.name;
+    }
+  }
 }
 
 }  // namespace greywire::testing

@@ -118,16 +118,7 @@ TEST(Inventory, DocsHoldTheTablesOfTheSchema) {
 }
 
 TEST(Inventory, EveryKeyIsExplained) {
-  for (const auto& section : inventory_sections()) {
-    std::set<std::string_view> names;
-    EXPECT_FALSE(section.meaning.empty()) << section.name;
-    for (const auto& key : section.keys) {
-      EXPECT_TRUE(names.insert(key.name).second) << "twice: " << key.name;
-      EXPECT_FALSE(key.meaning.empty()) << key.name;
-      EXPECT_EQ(key.meaning.find_first_of("|\n"), std::string_view::npos) << key.name;
-      EXPECT_EQ(key.fallback.empty(), key.presence == config::Presence::kRequired) << key.name;
-    }
-  }
+  greywire::testing::expect_explained(inventory_sections());
 }
 
 }  // namespace
