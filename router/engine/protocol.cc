@@ -249,7 +249,11 @@ Result<void> Engine::Protocol::listen(std::uint16_t port) {
     const auto own = [&](std::vector<UdpSocket>& group) {
       return i < group.size() ? std::optional(std::move(group[i])) : std::nullopt;
     };
-    workers_[i]->set_sockets(own(sockets->v4), own(sockets->v6));
+    std::vector<UdpSocket> lanes;
+    for (auto* group : {&sockets->v4, &sockets->v6}) {
+      for (std::size_t at = i; at < group->size(); at += worker_count()) lanes.push_back(std::move((*group)[at]));
+    }
+    workers_[i]->set_sockets(std::move(lanes));
     workers_[i]->set_routing_sockets(own(sockets->routing_v4), own(sockets->routing_v6));
   }
   port_ = sockets->port;
@@ -286,7 +290,7 @@ void Engine::Protocol::suspend() {
   icmp_.clear();
   workers_.front()->set_handshake_sockets({});
   for (auto& worker : workers_) {
-    worker->set_sockets({}, {});
+    worker->set_sockets({});
     worker->set_routing_sockets({}, {});
   }
 }

@@ -27,6 +27,7 @@ constexpr unsigned kOldMaxSegments = 64;  // UDP_MAX_SEGMENTS before Linux 6.9
 constexpr unsigned kNewMaxSegments = 128;
 constexpr int kPairTries = 100;  // to find a port that is free in both families
 constexpr int kHandshakeBuffer = 128 << 10;  // some 300 handshake messages
+constexpr int kLaneBuffer = 4 << 20;         // of one of a worker's sockets for data
 // Of bulk, where routing traffic has sockets of its own and overtakes it. What is passed must lie within the peer's replay
 // window, for the kernel 8128 datagrams; the kernel doubles the figure, and counts a full datagram as some 1.5 KB.
 constexpr int kBulkSendBuffer = 2 << 20;
@@ -117,7 +118,9 @@ struct FamilySockets {
   std::optional<UdpSocket> control;
 };
 
-std::size_t group_size(unsigned workers) { return 2 * workers + 1 + UdpSocket::kHandshakeSockets; }
+std::size_t group_size(unsigned workers) {
+  return (UdpSocket::kDataLanes + 1) * workers + 1 + UdpSocket::kHandshakeSockets;
+}
 
 // Shares out a group where the kernel can steer; else only those for data are kept.
 FamilySockets share_out(std::vector<UdpSocket> group, unsigned workers, std::uint32_t key,
@@ -125,10 +128,14 @@ FamilySockets share_out(std::vector<UdpSocket> group, unsigned workers, std::uin
   FamilySockets out;
   auto next = std::make_move_iterator(group.begin());
   const bool steered = group.front().steer(workers, key);
-  out.data.assign(next, next + workers);
+  const unsigned lanes = steered ? UdpSocket::kDataLanes * workers : workers;
+  out.data.assign(next, next + lanes);
   if (!steered) return out;
-  for (UdpSocket& socket : out.data) set_buffer(socket.fd(), SO_SNDBUFFORCE, SO_SNDBUF, kBulkSendBuffer);
-  next += workers;
+  for (UdpSocket& socket : out.data) {
+    set_buffer(socket.fd(), SO_SNDBUFFORCE, SO_SNDBUF, kBulkSendBuffer);
+    set_buffer(socket.fd(), SO_RCVBUFFORCE, SO_RCVBUF, kLaneBuffer);
+  }
+  next += lanes;
   out.routing.assign(next, next + workers);
   next += workers;
   for (UdpSocket& socket : out.routing) socket.go_first(kCs6);
@@ -272,12 +279,13 @@ Result<std::vector<UdpSocket>> UdpSocket::open_group(Family family, std::uint16_
 }
 
 bool UdpSocket::steer(unsigned workers, std::uint32_t key) {
-  // Byte 0 of the payload is the message type, byte 4 the low one of the receiver index. The source is in the IP header:
+  // Byte 0 of the payload is the message type, bytes 4 and 5 the low ones of the receiver index. The source is in the IP header:
   // 12 bytes into IPv4's, the upper half of 8 bytes into IPv6's. A payload that is shorter ends the program with 0, the
   // first socket. The DS field is byte 1 of IPv4's, 4 bits into IPv6's. Selection by hash, as GRO looks sockets up, does no
   // harm.
   constexpr std::uint32_t kTransportData = 4;
   constexpr std::uint32_t kGoldenRatio = 0x9e3779b1;
+  const std::uint32_t data = workers * kDataLanes;
   constexpr auto kNetworkHeader = static_cast<std::uint32_t>(SKF_NET_OFF);
   const bool v4 = family_ == Family::kV4;
   const std::uint32_t first = kNetworkHeader + (v4 ? 12 : 8), second = v4 ? first : first + 4;
@@ -297,18 +305,18 @@ bool UdpSocket::steer(unsigned workers, std::uint32_t key) {
       BPF_STMT(BPF_ALU | BPF_XOR | BPF_X, 0),
       BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, odd),
       BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 32 - kHandshakeSocketsLog2),
-      BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 2 * workers + 1),
+      BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, data + workers + 1),
       BPF_STMT(BPF_RET | BPF_A, 0),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kNetworkHeader),
       BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, v4 ? 0U : 4U),
       BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff),
       BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kCs6, 3, 0),
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 4),
-      BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
+      BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, data),
       BPF_STMT(BPF_RET | BPF_A, 0),
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 4),
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
       BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
-      BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, workers),
+      BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, data),
       BPF_STMT(BPF_RET | BPF_A, 0),
   };
   const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};

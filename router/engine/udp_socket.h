@@ -64,6 +64,7 @@ class UdpSocket {
   using Options = UdpSocketOptions;
   static constexpr std::size_t kMaxTrains = 64;  // of one send()
   static constexpr unsigned kHandshakeSockets = 32;  // a power of two
+  static constexpr unsigned kDataLanes = 16;         // sockets for data of each worker
 
   // Bound to the wildcard address. Port 0 lets the kernel choose: see port(). Nonblocking, IPv6 only for
   // IPv6, never fragmented outside (IP_PMTUDISC_PROBE). Errors: EADDRINUSE naming the port, EPERM for a mark
@@ -85,9 +86,10 @@ class UdpSocket {
   bool gso() const { return gso_; }  // false once the path turned out to have no checksum offload
   unsigned max_segments() const { return max_segments_; }  // of one system call, as probed: 64 or 128
   Result<void> set_mark(std::uint32_t fwmark);
-  // For a member of a group of 2 `workers` + 1 + kHandshakeSockets: transport data goes to the first `workers` by receiver
-  // index, to the second `workers` where its DSCP says routing traffic, nothing to the next one, and all else to the rest by
-  // a keyed hash of its source, IPv4 address or IPv6 /64. False where the kernel cannot.
+  // For a member of a group of `workers` * (kDataLanes + 1) + 1 + kHandshakeSockets: transport data goes by receiver index
+  // to the first `workers` * kDataLanes, of which every `workers`th is one worker's, or where its DSCP says routing traffic
+  // to one of the next `workers`; nothing goes to the next one, and all else to the rest by a keyed hash of its source, IPv4
+  // address or IPv6 /64. False where the kernel cannot.
   bool steer(unsigned workers, std::uint32_t key);
   // Everything sent from now on goes before other traffic in the host's queues, and has this DS field unless its train has
   // another. For a socket of one thread's own: with bulk on the same one it would share a full buffer.
@@ -128,13 +130,14 @@ class UdpSocket {
 //
 // Whatever is not WireGuard transport data goes to sockets of its own, with small buffers: a flood of handshake messages
 // fills that of its source, while data and the handshakes of nearly all other sources arrive as before. Those sockets
-// may still bring data that came in one train with a handshake message. Routing traffic has sockets of its own as well,
-// with buffers of their own each way. Where the kernel cannot steer, there are neither.
+// may still bring data that came in one train with a handshake message. Data goes to kDataLanes sockets of each worker by
+// its receiver index, so that a session that floods fills the buffer of one. Routing traffic has sockets of its own as well,
+// with buffers of their own each way. Where the kernel cannot steer, a worker has one socket a family for all of this.
 struct UnderlaySockets {
   std::uint16_t port = 0;
-  std::vector<UdpSocket> v4;
+  std::vector<UdpSocket> v4;             // worker number `i` has that at i, i + workers, and so on
   std::vector<UdpSocket> v6;
-  std::vector<UdpSocket> routing_v4;     // one for each of `v4`
+  std::vector<UdpSocket> routing_v4;     // one for each worker
   std::vector<UdpSocket> routing_v6;
   std::optional<UdpSocket> control_v4;   // to send from: nothing comes in there
   std::optional<UdpSocket> control_v6;

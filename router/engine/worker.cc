@@ -15,12 +15,15 @@
 namespace greywire::engine {
 namespace {
 
-// What an epoll event is about: the sockets and the mailbox, else the number of a link.
+// What an epoll event is about: the mailbox and sockets, one of those for data by its place, else the number of a link.
 constexpr std::uint64_t kMailbox = ~std::uint64_t{0};
 constexpr std::uint64_t kSocketV4 = kMailbox - 1;
 constexpr std::uint64_t kSocketV6 = kMailbox - 2;
 constexpr std::uint64_t kHandshakes = kMailbox - 3;
 constexpr std::uint64_t kRouting = kMailbox - 4;
+constexpr std::uint64_t kLane = std::uint64_t{1} << 32;
+constexpr std::uint64_t kLastLane = kLane + 0xffff;
+bool is_lane(std::uint64_t what) { return what >= kLane && what <= kLastLane; }
 
 constexpr std::size_t kHeadroom = 64;
 
@@ -133,45 +136,53 @@ void Worker::remove_link(LinkId link) {
   });
 }
 
-void Worker::set_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6) {
+void Worker::set_sockets(std::vector<UdpSocket> sockets) {
   execute([&] {
-    replace(epoll_, v4_, v4, kSocketV4);
-    replace(epoll_, v6_, v6, kSocketV6);
+    v4_ = v6_ = nullptr;
+    lanes_.clear();  // those that are closed leave the epoll by themselves
+    for (UdpSocket& socket : sockets) lanes_.push_back({std::move(socket), {}});
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      UdpSocket& socket = lanes_[i].socket;
+      UdpSocket*& first = socket.family() == Family::kV4 ? v4_ : v6_;
+      if (first == nullptr) first = &socket;
+      watch(epoll_, socket.fd(), kLane + i);
+    }
   });
 }
 
 void Worker::set_routing_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6) {
   execute([&] {
-    replace(routing_epoll_, routing_v4_, v4, kSocketV4);
-    replace(routing_epoll_, routing_v6_, v6, kSocketV6);
+    replace_routing(routing_v4_, v4, kSocketV4);
+    replace_routing(routing_v6_, v6, kSocketV6);
   });
 }
 
 void Worker::set_handshake_sockets(std::vector<UdpSocket> sockets) {
   execute([&] {
-    handshakes_ = std::move(sockets);  // those that are closed leave the epoll by themselves
+    handshakes_ = std::move(sockets);
     for (std::size_t i = 0; i < handshakes_.size(); ++i) watch(handshake_epoll_, handshakes_[i].fd(), i);
   });
 }
 
-void Worker::replace(int epoll, std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what) {
-  if (old) unwatch(epoll, old->fd());
+void Worker::replace_routing(std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what) {
+  if (old) unwatch(routing_epoll_, old->fd());
   old.reset();
   if (!fresh) return;
   old.emplace(std::move(*fresh));
-  watch(epoll, old->fd(), what);
+  watch(routing_epoll_, old->fd(), what);
 }
 
 Result<void> Worker::set_mark(std::uint32_t fwmark) {
   Result<void> result;
   execute([&] {
-    for (auto* socket : {&v4_, &v6_, &routing_v4_, &routing_v6_}) {
-      if (!*socket) continue;
-      if (auto set = (*socket)->set_mark(fwmark); !set) result = set.error();
-    }
-    for (UdpSocket& socket : handshakes_) {
+    const auto mark = [&](UdpSocket& socket) {
       if (auto set = socket.set_mark(fwmark); !set) result = set.error();
+    };
+    for (Lane& lane : lanes_) mark(lane.socket);
+    for (auto* socket : {&routing_v4_, &routing_v6_}) {
+      if (*socket) mark(**socket);
     }
+    for (UdpSocket& socket : handshakes_) mark(socket);
   });
   return result;
 }
@@ -190,6 +201,7 @@ void Worker::run() {
 
 void Worker::round(const epoll_event* events, int count) {
   bool handshakes = false;
+  const bool alone = std::count_if(events, events + count, [](const auto& event) { return is_lane(event.data.u64); }) == 1;
   const bool routing = std::any_of(events, events + count, [](const auto& event) { return event.data.u64 == kRouting; });
   if (routing) serve_routing();
   for (int i = 0; i < count; ++i) {
@@ -198,10 +210,8 @@ void Worker::round(const epoll_event* events, int count) {
     if (i != 0) serve_routing();
     if (what == kMailbox) {
       do_calls();
-    } else if (what == kSocketV4) {
-      if (v4_) receive(*v4_, batch_, kReceiveRounds);
-    } else if (what == kSocketV6) {
-      if (v6_) receive(*v6_, batch_, kReceiveRounds);
+    } else if (is_lane(what)) {
+      take_turn(what - kLane, alone);
     } else if (what == kHandshakes) {
       handshakes = true;
     } else {
@@ -220,7 +230,8 @@ void Worker::receive_handshakes() {
   const int count = ::epoll_wait(handshake_epoll_, events.data(), kHandshakeTurns, 0);
   for (int i = 0; i < count; ++i) {
     const std::size_t place = events[static_cast<std::size_t>(i)].data.u64;
-    if (place < handshakes_.size()) receive(handshakes_[place], handshake_batch_, 1);
+    if (place < handshakes_.size()) receive_batch(handshakes_[place], handshake_batch_);
+    serve_routing();
     reader_.quiescent();
   }
 }
@@ -244,21 +255,24 @@ void Worker::serve_routing() {
   }
 }
 
-void Worker::receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds) {
-  for (unsigned n = 0; n < rounds; ++n) {
-    if (!receive_batch(socket, batch)) return;
+// An epoll reports its descriptors in turn, so that each lane in which something waits comes round.
+void Worker::take_turn(std::size_t place, bool alone) {
+  if (place >= lanes_.size()) return;  // closed meanwhile
+  Lane& lane = lanes_[place];
+  lane.budget.begin(alone);
+  while (lane.budget.left()) {
+    const std::int64_t cost = receive_batch(lane.socket, batch_);
+    lane.budget.spend(cost);
+    if (batch_.size() < batch_.capacity()) return;
     serve_routing();
   }
 }
 
-// False when there was less than a batch.
-bool Worker::receive_batch(UdpSocket& socket, ReceiveBatch& batch) {
+// What it cost (TurnBudget); 0 when nothing waited.
+std::int64_t Worker::receive_batch(UdpSocket& socket, ReceiveBatch& batch) {
   const int messages = socket.receive(batch);
-  if (messages < 0) {
-    drops_.count(DropReason::kSocketError);
-    return true;
-  }
-  if (messages == 0) return false;
+  if (messages < 0) drops_.count(DropReason::kSocketError);
+  if (messages <= 0) return 0;
   const TimePoint now = boot_now();
   received_at_ = now;
   receiving_ = &socket;
@@ -267,13 +281,15 @@ bool Worker::receive_batch(UdpSocket& socket, ReceiveBatch& batch) {
   const ForwardingTables& tables = *published_.tables.load(std::memory_order_seq_cst);
   inbound_.begin(tables, routes, *published_.index, now);
   outbound_.begin(tables);
+  std::int64_t cost = 0;
   for (const ReceivedMessage& m : batch) {
+    cost += TurnBudget::cost(m.size, m.segment_size);
     inbound_.message({m.bytes, m.size}, m.segment_size, {m.source, m.local, m.local_ifindex, m.has_local}, m.ds_field);
   }
   inbound_.finish();
   outbound_.flush(now);
   send_cookie_replies();
-  return static_cast<std::size_t>(messages) == batch.capacity();
+  return cost;
 }
 
 void Worker::read_link(LinkId link, TunDevice& device) {
@@ -360,8 +376,8 @@ void Worker::send(std::span<const SealedTrain> trains) {
     (v4 ? send_v4_ : send_v6_).push_back(out);
     (v4 ? peers_v4_ : peers_v6_).push_back(train.peer);
   }
-  send_family(v4_ ? &*v4_ : nullptr, send_v4_, peers_v4_);
-  send_family(v6_ ? &*v6_ : nullptr, send_v6_, peers_v6_);
+  send_family(v4_, send_v4_, peers_v4_);
+  send_family(v6_, send_v6_, peers_v6_);
 }
 
 void Worker::send_family(UdpSocket* socket, std::span<const SendTrain> trains,

@@ -19,6 +19,7 @@
 #include "router/engine/published.h"
 #include "router/engine/receive_batch.h"
 #include "router/engine/tun_device.h"
+#include "router/engine/turn_budget.h"
 #include "router/engine/udp_socket.h"
 #include "router/forwarder/inbound.h"
 #include "router/forwarder/outbound.h"
@@ -41,9 +42,10 @@ class Worker final : private ForwarderSink {
   // the queue for routing traffic.
   void add_link(LinkId link, std::shared_ptr<TunDevice> device, bool reads = true, bool reads_routing = true);
   void remove_link(LinkId link);
-  // Replaces the sockets; the old ones are closed. An empty optional closes.
-  void set_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6);
-  // Those of routing traffic, each way. What waits in them, or in a device's queue for routing traffic, comes before the
+  // Replaces the sockets for data, in any number of either family; the old ones are closed. Those in which data waits get
+  // their turns by its cost (TurnBudget). The first one of a family is sent from.
+  void set_sockets(std::vector<UdpSocket> sockets);
+  // Those of routing traffic, each way; an empty optional closes. What waits in them, or in a device's queue for routing traffic, comes before the
   // next batch of anything else.
   void set_routing_sockets(std::optional<UdpSocket> v4, std::optional<UdpSocket> v6);
   // Those to which handshake messages are steered (UnderlaySockets). After each round of data a few of them get their
@@ -55,7 +57,6 @@ class Worker final : private ForwarderSink {
   const PathCounters& path_counters() const { return outbound_.path_counters(); }
 
  private:
-  static constexpr unsigned kReceiveRounds = 4;  // batches before the other side gets its turn
   static constexpr unsigned kFrameRounds = 64;
   static constexpr int kHandshakeTurns = 2;  // sockets that get their turn after a round of data
   static constexpr std::size_t kHandshakeBatch = 32;
@@ -74,11 +75,11 @@ class Worker final : private ForwarderSink {
   void run();
   void round(const epoll_event* events, int count);
   void serve_routing();
-  bool receive_batch(UdpSocket& socket, ReceiveBatch& batch);
-  void receive(UdpSocket& socket, ReceiveBatch& batch, unsigned rounds);
+  std::int64_t receive_batch(UdpSocket& socket, ReceiveBatch& batch);
+  void take_turn(std::size_t lane, bool alone);
   void receive_handshakes();
   void send_cookie_replies();
-  void replace(int epoll, std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what);
+  void replace_routing(std::optional<UdpSocket>& old, std::optional<UdpSocket>& fresh, std::uint64_t what);
   void read_link(LinkId link, TunDevice& device);
   bool read_batch(LinkId link, TunDevice& device, unsigned queue, unsigned& left);
   void send_family(UdpSocket* socket, std::span<const SendTrain> trains, std::span<wireguard::PeerData* const> peers);
@@ -111,8 +112,13 @@ class Worker final : private ForwarderSink {
   int epoll_ = -1;
   int event_ = -1;
   std::map<LinkId, std::shared_ptr<TunDevice>> links_;
-  std::optional<UdpSocket> v4_;
-  std::optional<UdpSocket> v6_;
+  struct Lane {
+    UdpSocket socket;
+    TurnBudget budget;
+  };
+  std::vector<Lane> lanes_;
+  UdpSocket* v4_ = nullptr;  // of lanes_, to send from
+  UdpSocket* v6_ = nullptr;
   std::vector<UdpSocket> handshakes_;
   int handshake_epoll_ = -1;  // of handshakes_, by their place; readable as one of them is
   std::optional<UdpSocket> routing_v4_;

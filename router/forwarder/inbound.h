@@ -60,7 +60,7 @@ class Inbound {
   // whole one that a fragment completed.
   bool deliver_gre(const PeerEntry& peer, std::span<std::uint8_t>& packet, IpPacketInfo& info);
   bool take_gre_options(const TunnelEntry& tunnel, const gre::Header& header);
-  void deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, const gre::Decapsulated& gre);
+  void deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, std::span<std::uint8_t> payload, std::uint8_t ds_field);
   void deliver_to_segment(const TunnelEntry& tunnel, std::span<std::uint8_t> frame);
   void clamp(std::span<std::uint8_t> packet, Mtu mtu, Family family);
   bool take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info);

@@ -11,6 +11,12 @@
 namespace greywire {
 
 bool Inbound::deliver_gre(const PeerEntry& peer, std::span<std::uint8_t>& packet, IpPacketInfo& info) {
+  for (const auto& tunnel : peer.tunnels) {
+    if (const std::size_t headers = tunnel->plain_arrival.header_size(packet); headers != 0) {
+      deliver_payload(peer, *tunnel, packet.subspan(headers), info.ds_field);
+      return true;
+    }
+  }
   if (info.protocol != kProtocolGre && (info.family == Family::kV4 || !gre::is_gre(packet))) return false;
   // Only pairs of addresses with a tunnel are ours; kernel GRE over gw0 goes on working.
   const IpAddress from = source(packet, info), to = destination(packet, info);
@@ -31,7 +37,7 @@ bool Inbound::deliver_gre(const PeerEntry& peer, std::span<std::uint8_t>& packet
   const gre::DemuxKey key = gre::demux_key(gre);
   for (const auto& tunnel : peer.tunnels) {
     if (tunnel->key == key) {
-      deliver_payload(peer, *tunnel, gre);
+      if (take_gre_options(*tunnel, gre.header)) deliver_payload(peer, *tunnel, gre.payload, gre.ds_field);
       return true;
     }
   }
@@ -53,24 +59,24 @@ bool Inbound::take_gre_options(const TunnelEntry& tunnel, const gre::Header& hea
   return true;
 }
 
-void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, const gre::Decapsulated& gre) {
-  if (!take_gre_options(tunnel, gre.header)) return;
-  if (const auto answer = gre::keepalive_answer(tunnel.config, gre); !answer.empty()) {
+// What came out of a delivery packet with this DS field.
+void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, std::span<std::uint8_t> payload,
+                              std::uint8_t ds_field) {
+  if (const auto answer = gre::keepalive_answer(tunnel.config, payload); !answer.empty()) {
     return outbound_.packet(peer, answer, now_);
   }
-  auto payload = gre.payload;
   if (tunnel.config.ethernet) {
     if (payload.size() < pmtu::kEthernetHeader) return drops_.count(DropReason::kGreBadHeader);
     IpPacketInfo info;
     const std::size_t ip = ip_offset(payload);
-    if (ip != 0 && parse_ip(payload.subspan(ip), info) && !ecn_into(payload.subspan(ip), info, gre.ds_field)) {
+    if (ip != 0 && parse_ip(payload.subspan(ip), info) && !ecn_into(payload.subspan(ip), info, ds_field)) {
       return drops_.count(DropReason::kCongestion);
     }
   } else {
     IpPacketInfo info;
     if (!parse_ip(payload, info)) return drops_.count(DropReason::kBadInner);
     payload = payload.first(info.total_size);
-    if (!ecn_into(payload, info, gre.ds_field)) return drops_.count(DropReason::kCongestion);
+    if (!ecn_into(payload, info, ds_field)) return drops_.count(DropReason::kCongestion);
     if (tunnel.check_sources &&
         !source_allowed(peer, source_bytes(payload, info), info.family, tunnel.sources, false)) {
       return drops_.count(DropReason::kSourceNotAllowed);

@@ -46,6 +46,7 @@ struct TunnelEntry {
         peer(tunnel_peer),
         config(tunnel_config),
         key(gre::demux_key(tunnel_config)),
+        plain_arrival(tunnel_config),
         encapsulation(tunnel_config),
         limited(tunnel_config, true) {}
   const TunnelId id;
@@ -53,6 +54,7 @@ struct TunnelEntry {
   const PeerId peer;
   const gre::TunnelConfig config;
   const gre::DemuxKey key;
+  const gre::PlainArrival plain_arrival;
   const gre::Encapsulation encapsulation;
   const gre::Encapsulation limited;  // for packets that bring a Tunnel Encapsulation Limit
   gre::SegmentPort segment_port = 0;  // not 0: a peer of the L2 segment that the link is

@@ -16,7 +16,7 @@ namespace greywire::gre {
 
 inline constexpr std::size_t kLargestKeepalive = 256;  // bytes of the answer; longer ones are payload like any other
 
-// The answer inside the payload of a delivery packet of this tunnel; empty where it is no keepalive.
-std::span<std::uint8_t> keepalive_answer(const TunnelConfig& tunnel, const Decapsulated& packet);
+// The answer that the payload of a delivery packet of this tunnel is; empty where it is no keepalive.
+std::span<std::uint8_t> keepalive_answer(const TunnelConfig& tunnel, std::span<std::uint8_t> payload);
 
 }  // namespace greywire::gre

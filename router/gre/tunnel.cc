@@ -116,6 +116,36 @@ void Encapsulation::write(std::uint8_t* dst, std::size_t payload_size, std::uint
   if (has_limit_) dst[kIpv6HeaderSize + 4] = fields.encap_limit;
 }
 
+PlainArrival::PlainArrival(const TunnelConfig& config) {
+  if (!config.remote.is_v4() || config.sequence || config.checksum) return;
+  std::uint8_t bytes[8];
+  std::memcpy(bytes, config.remote.data(), 4);
+  std::memcpy(bytes + 4, config.local.data(), 4);
+  addresses_ = load_le64(bytes);
+  Header header;
+  header.key = config.key;
+  const auto words = [&](std::uint16_t protocol) {
+    header.protocol = protocol;
+    std::uint8_t encoded[8] = {};
+    size_ = static_cast<std::uint32_t>(kIpv4HeaderSize + encode(header, encoded));
+    key_ = load_le32(encoded + 4);
+    return load_le32(encoded);
+  };
+  gre_ = words(config.ethernet ? kProtocolEthernet : kProtocolIpv4);
+  other_gre_ = words(config.ethernet ? kProtocolEthernet : kProtocolIpv6);
+}
+
+std::size_t PlainArrival::header_size(std::span<const std::uint8_t> packet) const {
+  if (size_ == 0 || packet.size() < size_) return 0;
+  const std::uint8_t* p = packet.data();
+  constexpr std::uint16_t kNoFragment = 0xff3f;  // of flags and offset, in memory order
+  if (p[0] != 0x45 || p[9] != kProtocolGre || (load_le16(p + 6) & kNoFragment) != 0) return 0;
+  if (load_le64(p + 12) != addresses_) return 0;
+  const std::uint32_t gre = load_le32(p + kIpv4HeaderSize);
+  if (gre != gre_ && gre != other_gre_) return 0;
+  return size_ == kIpv4HeaderSize + 4 || load_le32(p + kIpv4HeaderSize + 4) == key_ ? size_ : 0;
+}
+
 std::optional<InnerEncapLimit> inner_encap_limit(std::span<const std::uint8_t> packet) {
   if (packet.size() < kIpv6HeaderSize + 8 || packet[0] >> 4 != 6 || packet[6] != kProtocolDestinationOptions) return {};
   const std::size_t end = std::min(packet.size(), kIpv6HeaderSize + (packet[kIpv6HeaderSize + 1] + 1U) * 8U);

@@ -111,6 +111,23 @@ struct Decapsulated {
   IpAddress destination;
 };
 
+// What delivery packets of a tunnel look like that ask for nothing out of the ordinary: IPv4 without options, not a fragment,
+// a GRE header with a key or without, and a tunnel that demands neither sequence numbers nor checksums. Such are nearly all,
+// and known by four comparisons. What does not match is for decapsulate() and demux_key().
+class PlainArrival {
+ public:
+  explicit PlainArrival(const TunnelConfig& config);
+  // Bytes before the payload; 0 where it does not match. `packet` is that of parse_ip's total_size.
+  std::size_t header_size(std::span<const std::uint8_t> packet) const;
+
+ private:
+  std::uint64_t addresses_ = 0;
+  std::uint32_t gre_ = 0;        // flags and protocol, in memory order
+  std::uint32_t other_gre_ = 0;  // for the other protocol that it may carry
+  std::uint32_t key_ = 0;
+  std::uint32_t size_ = 0;       // 0: matches nothing
+};
+
 // Whether a packet that parse_ip accepts is GRE, or a fragment of it, also behind the Destination Options
 // that Linux puts before GRE over IPv6 (RFC 2473 §4.1.1). Of such a packet a later fragment may be one of GRE; it is
 // taken for one, and what it is shows once the whole packet is there.

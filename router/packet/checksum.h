@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "router/base/byte_order.h"
 #include "router/base/ip_address.h"
 
 namespace greywire {
@@ -23,6 +24,11 @@ std::uint64_t checksum_copy(std::uint8_t* dst, const std::uint8_t* src, std::siz
 constexpr std::uint64_t checksum_join(std::uint64_t a, std::uint64_t b) {
   const std::uint64_t sum = a + b;
   return sum + (sum < a ? 1 : 0);
+}
+
+// An IPv4 header without options: 20 bytes.
+inline std::uint64_t checksum_ipv4_header(const std::uint8_t* p) {
+  return checksum_join(checksum_join(load_le64(p), load_le64(p + 8)), load_le32(p + 16));
 }
 
 // Adds one 16-bit word, or a 32-bit one, given in host order.

@@ -120,6 +120,29 @@ Kind parse(std::span<const std::uint8_t> packet, Layer layer, MergeUdp udp, Segm
   return Kind::kFlow;
 }
 
+// The quick way for the next packet of a train: whether it is laid out as `like`, that of a mergeable packet before it, is; it
+// must be longer than the headers. Then `segment` says of it what parse() would.
+bool parse_alike(std::span<const std::uint8_t> packet, const std::uint8_t* before, const Segment& like, Segment& segment) {
+  const std::uint8_t* a = before + like.l3_offset;
+  const std::uint8_t* b = packet.data() + like.l3_offset;
+  if (std::memcmp(before, packet.data(), like.l3_offset) != 0 || a[0] != b[0]) return false;
+  const std::size_t l3_size = packet.size() - like.l3_offset;
+  if (like.family == Family::kV4) {
+    if (load_be16(b + 2) != l3_size || b[9] != like.protocol || load_le16(a + 6) != load_le16(b + 6)) return false;
+  } else if (load_be16(b + 4) + kIpv6HeaderSize != l3_size || b[6] != like.protocol) {
+    return false;
+  }
+  const std::uint8_t* l4 = packet.data() + like.l4_offset;
+  segment = like;
+  segment.payload = static_cast<std::uint16_t>(packet.size() - like.header_size);
+  if (like.protocol == kProtocolUdp) {
+    return load_be16(l4 + 4) == packet.size() - like.l4_offset && load_be16(l4 + 6) != 0;
+  }
+  segment.flags = l4[13];
+  segment.sequence = load_be32(l4 + 4);
+  return l4[12] == before[like.l4_offset + 12U] && (segment.flags & static_cast<std::uint8_t>(~kTcpPsh)) == kTcpAck;
+}
+
 std::uint32_t hash_flow(const std::uint8_t* packet, const Segment& segment) {
   const std::uint8_t* ip = packet + segment.l3_offset;
   std::uint64_t h = load_le32(packet + segment.l4_offset) ^ static_cast<std::uint64_t>(segment.protocol) << 32;
@@ -142,8 +165,7 @@ bool same_flow(const std::uint8_t* a, const Segment& sa, const std::uint8_t* b, 
 // That of TCP or UDP, and that of the IPv4 header: a merged frame gets new ones, which must not make good what was bad.
 bool checksums_right(std::span<const std::uint8_t> packet, const Segment& segment) {
   const std::uint8_t* ip = packet.data() + segment.l3_offset;
-  if (segment.family == Family::kV4 && checksum_finish(checksum_add(ip, kIpv4HeaderSize, 0)) != 0)
-    return false;
+  if (segment.family == Family::kV4 && checksum_finish(checksum_ipv4_header(ip)) != 0) return false;
   const auto l4 = packet.subspan(segment.l4_offset);
   const std::uint64_t sum =
       checksum_pseudo_header(ip, segment.family, segment.protocol, static_cast<std::uint32_t>(l4.size()));
@@ -181,8 +203,21 @@ struct GroMerger::State {
   std::array<Flow, kFlowSlots> flows;
   std::array<std::uint16_t, kMaxFlows> used_slots;
   std::size_t flow_count = 0;
+  Flow* last_flow = nullptr;  // a train repeats it
 
   explicit State(Layer l) : layer(l) {}
+
+  // The flow of the packet before, where this is one like it of the same.
+  Flow* same_again(std::uint16_t packet, Segment& segment) {
+    if (last_flow == nullptr || last_flow->group == kNone) return nullptr;
+    const Group& group = groups[last_flow->group];
+    const std::uint8_t* first = packets[group.first_packet].data();
+    // Addresses and ports first: with many flows they say at once that it is another one.
+    const bool same = packets[packet].size() > group.first.header_size &&
+                      same_flow(first, group.first, packets[packet].data(), group.first) &&
+                      parse_alike(packets[packet], first, group.first, segment);
+    return same ? last_flow : nullptr;
+  }
 
   Flow* find_flow(std::uint16_t packet, const Segment& segment) {
     const std::uint8_t* bytes = packets[packet].data();
@@ -190,13 +225,14 @@ struct GroMerger::State {
     std::size_t slot = (tag >> 1) % kFlowSlots;
     for (; flows[slot].tag != 0; slot = (slot + 1) % kFlowSlots) {
       Flow& flow = flows[slot];
-      if (flow.tag == tag && same_flow(packets[flow.key_packet].data(), flow.key, bytes, segment))
-        return &flow;
+      if (flow.tag == tag && same_flow(packets[flow.key_packet].data(), flow.key, bytes, segment)) {
+        return last_flow = &flow;
+      }
     }
     if (!segment.mergeable || flow_count == kMaxFlows) return nullptr;
     used_slots[flow_count++] = static_cast<std::uint16_t>(slot);
     flows[slot] = {.tag = tag, .key_packet = packet, .group = kNone, .key = segment};
-    return &flows[slot];
+    return last_flow = &flows[slot];
   }
 
   // Whether a mergeable packet of the same flow continues the group. Its checksums come last: they are the
@@ -237,7 +273,7 @@ struct GroMerger::State {
     if (v4) {
       store_be16(ip + 2, static_cast<std::uint16_t>(kIpv4HeaderSize + l4_size));
       store_be16(ip + 10, 0);
-      store_be16(ip + 10, checksum_finish(checksum_add(ip, kIpv4HeaderSize, 0)));
+      store_be16(ip + 10, checksum_finish(checksum_ipv4_header(ip)));
     } else {
       store_be16(ip + 4, static_cast<std::uint16_t>(l4_size));
     }
@@ -276,11 +312,15 @@ bool GroMerger::add(std::span<std::uint8_t> packet) {
   s.packets[index] = packet;
   s.next[index] = kNone;
   Segment segment;
-  const Kind kind = parse(packet, s.layer, s.udp, segment);
-  if (kind == Kind::kOdd) {
-    for (std::size_t i = 0; i < s.flow_count; ++i) s.flows[s.used_slots[i]].group = kNone;
+  Flow* flow = s.same_again(index, segment);
+  if (flow == nullptr) {
+    segment = {};
+    const Kind kind = parse(packet, s.layer, s.udp, segment);
+    if (kind == Kind::kOdd) {
+      for (std::size_t i = 0; i < s.flow_count; ++i) s.flows[s.used_slots[i]].group = kNone;
+    }
+    if (kind == Kind::kFlow) flow = s.find_flow(index, segment);
   }
-  Flow* flow = kind == Kind::kFlow ? s.find_flow(index, segment) : nullptr;
   // A shorter packet or a PSH is the last of its group.
   const bool last = (segment.flags & kTcpPsh) != 0;
   if (flow != nullptr && flow->group != kNone) {
@@ -323,6 +363,7 @@ void GroMerger::clear() {
   State& s = *state_;
   for (std::size_t i = 0; i < s.flow_count; ++i) s.flows[s.used_slots[i]].tag = 0;
   s.flow_count = 0;
+  s.last_flow = nullptr;
   packet_count_ = 0;
   group_count_ = 0;
 }

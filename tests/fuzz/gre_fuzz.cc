@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "router/gre/tunnel.h"
+#include "router/packet/ip_header.h"
 #include "tests/fuzz/check.h"
 
 using namespace greywire;
@@ -30,6 +31,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   config.local = out.source;
   config.remote = out.destination;
   gre::is_recursion(config, packet);
+  gre::TunnelConfig arrives;
+  arrives.ethernet = out.protocol == gre::kProtocolEthernet;
+  arrives.local = out.destination;
+  arrives.remote = out.source;
+  arrives.key = out.header.key;
+  IpPacketInfo ip;
+  if (parse_ip(packet, ip)) {
+    if (const std::size_t at = gre::PlainArrival(arrives).header_size({packet.data(), ip.total_size}); at != 0) {
+      gre::Decapsulated whole;
+      FUZZ_CHECK(!gre::decapsulate(packet, whole));
+      FUZZ_CHECK(whole.payload.data() == packet.data() + at && gre::demux_key(whole) == gre::demux_key(arrives));
+    }
+  }
   if (const auto limit = gre::inner_encap_limit(packet)) {
     FUZZ_CHECK(limit->offset < packet.size() && packet[limit->offset] == limit->limit);
   }

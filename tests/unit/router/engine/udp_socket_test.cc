@@ -374,8 +374,8 @@ TEST_P(UdpSocketTest, AnUnknownDeviceIsNamed) {
 TEST_F(UdpSocketV4Test, BothFamiliesShareOnePort) {
   auto u = open_underlay(0, 2, {});
   ASSERT_TRUE(u.has_value()) << u.error().text;
-  EXPECT_EQ(u->v4.size(), 2U);
-  EXPECT_EQ(u->v6.size(), 2U);
+  EXPECT_EQ(u->v4.size(), 2 * UdpSocket::kDataLanes);
+  EXPECT_EQ(u->v6.size(), 2 * UdpSocket::kDataLanes);
   for (const auto& s : u->v4) EXPECT_EQ(s.port(), u->port);
   for (const auto& s : u->v6) EXPECT_EQ(s.port(), u->port);
   const auto second = open_underlay(u->port, 2, {});
@@ -383,8 +383,9 @@ TEST_F(UdpSocketV4Test, BothFamiliesShareOnePort) {
   EXPECT_EQ(second.error().code, EADDRINUSE);
 }
 
-// Data goes to the workers' sockets, everything else to one of those for handshakes: always the same one for an address.
-TEST_P(UdpSocketTest, HandshakesAreSteeredByTheirSource) {
+// Data goes to the workers' sockets by receiver index, everything else to one of those for handshakes: always the same one
+// for an address.
+TEST_P(UdpSocketTest, DataIsSteeredByIndexAndHandshakesByTheirSource) {
   const bool v4 = GetParam() == Family::kV4;
   auto u = open_underlay(0, 2, {});
   ASSERT_TRUE(u.has_value()) << u.error().text;
@@ -436,21 +437,23 @@ TEST_P(UdpSocketTest, HandshakesAreSteeredByTheirSource) {
     ++used[*place];
   }
   EXPECT_GE(used.size(), 16U) << "64 sources over 32 sockets";
-  for (std::uint8_t index = 0; index < 2; ++index) {
-    const auto bytes = bytes_of(4, index);
+  const unsigned lanes = 2 * UdpSocket::kDataLanes;
+  for (unsigned index : {0U, 1U, 2U, lanes - 1, lanes, lanes + 5, 255U}) {
+    auto bytes = bytes_of(4, 0);
+    bytes[5] = static_cast<std::uint8_t>(index);
     SendTrain train;
     train.destination = {loopback(GetParam()), u->port};
     train.bytes = bytes.data();
     train.size = static_cast<std::uint32_t>(bytes.size());
     ASSERT_EQ(sender.send({&train, 1}).error, 0);
-    EXPECT_EQ((v4 ? u->v4 : u->v6)[index].receive(batch), 1) << "data goes by receiver index";
+    EXPECT_EQ((v4 ? u->v4 : u->v6)[index % lanes].receive(batch), 1) << "data goes by receiver index";
     train.ds_field = 0xc0;
     ASSERT_EQ(sender.send({&train, 1}).error, 0);
-    EXPECT_EQ((v4 ? u->routing_v4 : u->routing_v6)[index].receive(batch), 1) << "routing traffic has sockets of its own";
+    EXPECT_EQ((v4 ? u->routing_v4 : u->routing_v6)[index % 2].receive(batch), 1) << "routing traffic has sockets of its own";
     EXPECT_EQ(batch[0].ds_field, 0xc0);
     train.ds_field = 0xb8;
     ASSERT_EQ(sender.send({&train, 1}).error, 0);
-    EXPECT_EQ((v4 ? u->v4 : u->v6)[index].receive(batch), 1);
+    EXPECT_EQ((v4 ? u->v4 : u->v6)[index % lanes].receive(batch), 1);
   }
 }
 

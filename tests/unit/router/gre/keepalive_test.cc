@@ -43,7 +43,7 @@ TunnelConfig tunnel(std::optional<std::uint32_t> key = std::nullopt) {
 std::span<std::uint8_t> answer(Bytes& packet, const TunnelConfig& config) {
   Decapsulated out;
   EXPECT_FALSE(decapsulate(packet, out));
-  return keepalive_answer(config, out);
+  return keepalive_answer(config, out.payload);
 }
 
 Bytes delivered(const Bytes& payload, const Bytes& gre = {0, 0, 8, 0}) {

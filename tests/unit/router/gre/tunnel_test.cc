@@ -21,6 +21,10 @@ TunnelConfig config_of(Family family, std::optional<std::uint32_t> key = std::nu
   return {.local = address("fd00:9::2"), .remote = address("fd00:9:1::1"), .key = key};
 }
 
+std::size_t payload_at(const Bytes& packet, const Decapsulated& decoded) {
+  return static_cast<std::size_t>(decoded.payload.data() - packet.data());
+}
+
 TEST(GreTunnel, ThereAndBack) {
   for (const Family family : {Family::kV4, Family::kV6}) {
     for (const bool with_key : {false, true}) {
@@ -130,6 +134,47 @@ TEST(GreTunnel, EveryOptionThereAndBack) {
   }
 }
 
+// The quick way in takes no packet that the whole one would not take, for the same tunnel and with the same payload.
+TEST(GreTunnel, PlainArrivalSaysWhatDecapsulationSays) {
+  std::mt19937_64 random(7);
+  unsigned taken = 0;
+  for (int round = 0; round < 20000; ++round) {
+    TunnelConfig config = config_of(Family::kV4);
+    config.ethernet = random() % 2 == 0;
+    if (random() % 2 == 0) config.key = static_cast<std::uint32_t>(random() % 3);
+    TunnelConfig sender = config;
+    std::swap(sender.local, sender.remote);
+    const Encapsulation encapsulation(sender);
+    const std::size_t size = random() % 20;
+    Bytes packet(encapsulation.header_size() + size, 0x45);
+    const std::uint16_t protocol = config.ethernet ? kProtocolEthernet : random() % 2 == 0 ? kProtocolIpv4 : kProtocolIpv6;
+    encapsulation.write(packet.data(), size, protocol, {.ipv4_id = 1});
+    const PlainArrival plain(config);
+    EXPECT_EQ(plain.header_size(packet), encapsulation.header_size());
+    for (auto flips = random() % 3; flips > 0; --flips) {
+      packet[random() % packet.size()] ^= static_cast<std::uint8_t>(1U << random() % 8);
+    }
+    IpPacketInfo ip;
+    if (!parse_ip(packet, ip)) continue;
+    packet.resize(ip.total_size);
+    const std::size_t at = plain.header_size(packet);
+    if (at == 0) continue;
+    ++taken;
+    Decapsulated out;
+    ASSERT_FALSE(decapsulate(packet, out));
+    EXPECT_EQ(demux_key(out), demux_key(config));
+    EXPECT_EQ(payload_at(packet, out), at);
+  }
+  EXPECT_GT(taken, 5000U);
+  for (const bool sequence : {true, false}) {
+    TunnelConfig config = config_of(Family::kV4);
+    (sequence ? config.sequence : config.checksum) = true;
+    Bytes packet(24);
+    Encapsulation(config_of(Family::kV4)).write(packet.data(), 0, kProtocolIpv4, {});
+    EXPECT_EQ(PlainArrival(config).header_size(packet), 0U) << "it demands more than a plain header";
+  }
+}
+
 // Four GRE headers in each other are enough, and a tunnel's own delivery packet is none of its payload at any depth.
 TEST(GreTunnel, RecursionIsSeen) {
   const TunnelConfig config = config_of(Family::kV4);
@@ -233,6 +278,14 @@ TEST(IsGre, AlsoFragmentsAndBehindOptions) {
 }
 
 // Builds the same delivery packet from what was decoded.
+// The tunnel that a packet belongs to.
+TunnelConfig far_end_of(const Decapsulated& packet) {
+  return {.ethernet = packet.protocol == kProtocolEthernet,
+          .local = packet.destination,
+          .remote = packet.source,
+          .key = packet.header.key};
+}
+
 Bytes encode_again(const Bytes& packet, const Decapsulated& decoded) {
   IpPacketInfo ip;
   EXPECT_TRUE(parse_ip(packet, ip));
@@ -267,6 +320,7 @@ bool ip_is_v4(const Bytes& packet) {
 TEST(GreCaptures, EveryPacketIsDecodedAndEncodedToTheSameBytes) {
   std::size_t same = 0;
   std::size_t with_options = 0;
+  std::size_t plain = 0;
   std::size_t reassembled = 0;
   for (const auto& path : test::gre_captures()) {
     SCOPED_TRACE(path.filename().string());
@@ -299,12 +353,16 @@ TEST(GreCaptures, EveryPacketIsDecodedAndEncodedToTheSameBytes) {
       if (has_options) ++with_options;
       EXPECT_EQ(encode_again(packet, out), packet);
       ++same;
+      const bool ordinary = ip_is_v4(packet) && !out.header.checksum && !out.header.sequence;
+      EXPECT_EQ(PlainArrival(far_end_of(out)).header_size(packet), ordinary ? payload_at(packet, out) : 0);
+      plain += ordinary ? 1 : 0;
     }
     EXPECT_GT(in_file, 0U);
     EXPECT_EQ(reassembly.pending(), 0U);
   }
   EXPECT_GT(same, 300U);
   EXPECT_GT(with_options, 20U);
+  EXPECT_GT(plain, 100U);
   EXPECT_GT(reassembled, 15U);
 }
 

@@ -26,6 +26,25 @@ TEST(Checksum, EveryLengthAndAlignmentAgreesWithThePlainSum) {
   }
 }
 
+// Long ranges of the largest and the smallest words: no lane may overflow.
+TEST(Checksum, NoLengthOverflows) {
+  for (const std::uint8_t byte : {std::uint8_t{0x00}, std::uint8_t{0xff}, std::uint8_t{0x80}, std::uint8_t{0x7f}}) {
+    const Bytes data(3 << 20, byte);
+    for (const std::size_t n : {std::size_t{65519}, std::size_t{65535}, std::size_t{65536}, std::size_t{65537}, data.size()}) {
+      EXPECT_EQ(checksum_fold(checksum_add(data.data(), n, 0)) % 0xffff, test::plain_sum({data.data(), n}) % 0xffff)
+          << n << " bytes " << int{byte};
+    }
+  }
+}
+
+TEST(Checksum, AnIpv4HeaderIsTwentyBytes) {
+  std::mt19937_64 random(4);
+  for (int i = 0; i < 100; ++i) {
+    const Bytes header = test::random_bytes(random, 20);
+    EXPECT_EQ(checksum_finish(checksum_ipv4_header(header.data())), test::plain_checksum(header));
+  }
+}
+
 TEST(Checksum, CopyCopiesExactlyAndSumsTheSame) {
   std::mt19937_64 random(2);
   const Bytes data = test::random_bytes(random, 2200);
