@@ -35,6 +35,7 @@ struct Options {
   std::string shell;     // completion
   std::string page;      // man
   std::string key;       // mesh enroll: a file; mesh add-key: a public key
+  bool rotate = false;   // mesh add-key
   std::string format = "dot";  // mesh graph
 };
 

@@ -179,7 +179,7 @@ ExitCode mesh_add_key_command(const Surroundings& around, const Options& options
   ExitCode code = ExitCode::kDone;
   const auto inventory = read(around, options, code);
   if (!inventory) return code;
-  return write_inventory(around, options, mesh::with_public_key(inventory->text, inventory->inventory, options.name, *key),
+  return write_inventory(around, options, mesh::with_public_key(inventory->text, inventory->inventory, options.name, *key, options.rotate),
                          fmt::format("site {} has the key {}", options.name, key->to_base64()));
 }
 

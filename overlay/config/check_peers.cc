@@ -4,6 +4,7 @@
 #include <map>
 
 #include "overlay/config/check.h"
+#include "router/crypto/x25519.h"
 
 namespace greywire::config {
 namespace {
@@ -155,9 +156,16 @@ class PeerCheck {
 void check_peers(const Config& config, Diagnostics& diagnostics) { PeerCheck(config, diagnostics).run(); }
 
 void check_keys(const Config& config, Diagnostics& diagnostics) {
-  if (config.site.private_key.is_zero()) return;
+  const Site& site = config.site;
+  if (site.private_key.is_zero()) return;
+  const bool has_previous = !site.previous_key.is_zero();
+  if (has_previous && site.previous_key == site.private_key) {
+    diagnostics.error(site.at.of("previous_key_file"),
+                      "'previous_key_file' holds the key of 'private_key_file': it is for the one before; leave it out");
+  }
+  const PublicKey previous = has_previous ? derive_public_key(site.previous_key) : PublicKey{};
   for (const auto& peer : config.peers) {
-    if (peer.public_key != config.site.public_key) continue;
+    if (peer.public_key != site.public_key && !(has_previous && peer.public_key == previous)) continue;
     diagnostics.error(peer.at.of("public_key"),
                       fmt::format("peer '{}' has this site's own public key: one of them is the wrong one", peer.name));
   }

@@ -60,6 +60,8 @@ struct Site {
   std::string private_key_file;             // as written; relative to the folder of the config file
   PrivateKey private_key;                   // all zero until load() has read the file
   PublicKey public_key;                     // of private_key
+  std::string previous_key_file;            // empty: none
+  PrivateKey previous_key;                  // all zero: none; filled by load()
   std::uint16_t listen_port = 51820;
   std::vector<IpAddress> overlay_addresses; // at least one; the first of a family is the one that tunnels use
   std::string interface = "gw0";

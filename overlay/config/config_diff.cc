@@ -18,7 +18,8 @@ struct Rule {
 
 constexpr Rule<Site> kSite[] = {
     {"name", [](const Site& a, const Site& b) { return a.name != b.name; }},
-    {"private_key_file", [](const Site& a, const Site& b) { return !(a.private_key == b.private_key); }},
+    {"private_key_file"},
+    {"previous_key_file"},
     {"listen_port", [](const Site& a, const Site& b) { return a.listen_port != b.listen_port; }},
     {"interface", [](const Site& a, const Site& b) { return a.interface != b.interface; }},
     {"control", [](const Site& a, const Site& b) { return a.control_socket != b.control_socket; }},
@@ -48,7 +49,7 @@ constexpr Rule<Routing> kRouting[] = {
     {"asn"},
 };
 
-// By what a change of a peer or tunnel is told. The name is what they are known by, and another key is another peer.
+// By what a change of a peer or tunnel is told. The name is what they are known by.
 template <class T>
 struct Part {
   std::string_view key;
@@ -64,6 +65,7 @@ bool other_segment(const Tunnel& a, const Tunnel& b) {
 }
 
 constexpr Part<Peer> kPeerParts[] = {
+    {"public_key", other<&Peer::public_key, Peer>},
     {"preshared_key_file", other<&Peer::preshared_key, Peer>},
     {"endpoint", other<&Peer::endpoints, Peer>},
     {"overlay_address", other<&Peer::overlay_addresses, Peer>},
@@ -159,11 +161,17 @@ const Tunnel* enabled_tunnel(const Config& config, std::string_view name) {
   return nullptr;
 }
 
+// The same peer with another key keeps its sessions; with a key that was somebody else's it is another one.
+bool same_peer(const Config& before, const Peer& old, const Peer& now) {
+  if (old.public_key == now.public_key) return true;
+  return std::none_of(before.peers.begin(), before.peers.end(), [&](const Peer& peer) { return peer.public_key == now.public_key; });
+}
+
 void compare_peers(const Config& before, const Config& after, ConfigDiff& out) {
   for (const auto& old : before.peers) {
     if (!old.enabled) continue;
     const Peer* now = enabled_peer(after, old.name);
-    if (now == nullptr || now->public_key != old.public_key) {
+    if (now == nullptr || !same_peer(before, old, *now)) {
       out.removed_peers.push_back(old.name);
     } else if (!(*now == old)) {
       out.changed_peers.push_back(old.name);
@@ -173,7 +181,7 @@ void compare_peers(const Config& before, const Config& after, ConfigDiff& out) {
   for (const auto& peer : after.peers) {
     if (!peer.enabled) continue;
     const Peer* old = enabled_peer(before, peer.name);
-    if (old == nullptr || old->public_key != peer.public_key) out.added_peers.push_back(peer.name);
+    if (old == nullptr || !same_peer(before, *old, peer)) out.added_peers.push_back(peer.name);
   }
 }
 

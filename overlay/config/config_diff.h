@@ -20,7 +20,7 @@ struct NeedsRestart {
 };
 
 struct ConfigDiff {
-  std::vector<std::string> removed_peers, changed_peers, added_peers;  // another public key: removed and added
+  std::vector<std::string> removed_peers, changed_peers, added_peers;  // another public key: changed, unless it was another peer's
   std::vector<std::string> removed_tunnels, added_tunnels;             // another kind of device: both
   std::vector<std::string> changed_tunnels;   // the device stays
   std::vector<std::string> affected_tunnels;  // written as before, but their peer or this site's addresses changed

@@ -37,6 +37,13 @@ void read_keys(Config& config, Diagnostics& diagnostics) {
   } else {
     diagnostics.error(site.at.of("private_key_file"), key.error().text);
   }
+  if (!site.previous_key_file.empty()) {
+    if (auto key = read_private_key(beside(file, site.previous_key_file))) {
+      site.previous_key = *key;
+    } else {
+      diagnostics.error(site.at.of("previous_key_file"), key.error().text);
+    }
+  }
   for (auto& peer : config.peers) {
     if (peer.preshared_key_file.empty()) continue;
     if (auto key = read_preshared_key(beside(file, peer.preshared_key_file))) {

@@ -148,7 +148,7 @@ void read_pmtu_raise(Reading& r, const TomlNode& n, Underlay& u) {
 }
 
 // clang-format off
-const std::array<Key<Site>, 11> kSite{{
+const std::array<Key<Site>, 12> kSite{{
   {{"name", "a name of 1 to 32 letters, digits, '-', '_' and '.'", "",
     "The site, in status, logs and the name of the control socket.", kRequired},
    [](Reading& r, const TomlNode& n, Site& s) { r.text(n, parse_name, s.name); }},
@@ -156,6 +156,10 @@ const std::array<Key<Site>, 11> kSite{{
     "This site's WireGuard key in base64, as `greywire genkey` writes it. Refused unless it belongs to root or the "
     "daemon's user and nobody else but the daemon's group may read it. A relative path starts at the config file's folder.", kRequired},
    [](Reading& r, const TomlNode& n, Site& s) { r.path(n, s.private_key_file); }},
+  {{"previous_key_file", "the path of a file", "none",
+    "The key that this site had before, which peers that do not know the new one yet may go on using; see "
+    "[operations](operations.md#keys). Same rules as `private_key_file`.", kOptional},
+   [](Reading& r, const TomlNode& n, Site& s) { r.path(n, s.previous_key_file); }},
   {{"listen_port", "a port from 1 to 65535", "51820", "The UDP port of the underlay, on all local addresses.", kOptional},
    [](Reading& r, const TomlNode& n, Site& s) { r.integer(n, 1, 65535, s.listen_port); }},
   {{"overlay_address", "an address or a list of addresses, such as [\"10.255.0.1\", \"fd00:255::1\"]", "",

@@ -24,6 +24,7 @@ void describe(V& v, S& s) {
   v("endpoint", s.endpoint);
   v("handshake_age_seconds", s.handshake_age);
   v("handshakes", s.handshakes);
+  v("previous_key", s.previous_key);
   v("rx_bytes", s.rx_bytes);
   v("tx_bytes", s.tx_bytes);
   v("persistent_keepalive_seconds", s.persistent_keepalive);

@@ -161,6 +161,7 @@ std::shared_ptr<void> right_to_zebra() { return std::make_shared<RaisedRight>(CA
 
 std::vector<std::string> out_of_reach(const std::string& config_file, const config::Config& config) {
   std::set<std::string> files{config_file, config::beside(config_file, config.site.private_key_file)};
+  if (!config.site.previous_key_file.empty()) files.insert(config::beside(config_file, config.site.previous_key_file));
   for (const auto& peer : config.peers) {
     if (!peer.preshared_key_file.empty()) files.insert(config::beside(config_file, peer.preshared_key_file));
   }

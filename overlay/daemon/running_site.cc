@@ -93,6 +93,7 @@ Result<void> RunningSite::start() {
   events.keys_not_locked = [this] { boost::asio::post(io_, [this] { alert(engine::kKeysNotLocked); }); };
   engine_ = std::make_unique<engine::Engine>(options, std::move(events));
   engine_->set_private_key(config_->site.private_key);
+  engine_->set_identities(config_->site.private_key, config_->site.previous_key);
 
   if (options_.takeover) {
     auto held = take_over(config_->site.control_socket);

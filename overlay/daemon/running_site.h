@@ -111,7 +111,8 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   void apply(const config::ConfigDiff& diff, std::shared_ptr<const config::Config> fresh, control::ReloadReport& report);
   void adopt(std::shared_ptr<const config::Config> fresh);
   void remove_peer(const std::string& name);
-  void change_peer(const std::string& name, const std::vector<config::PeerEndpoint>& old_endpoints);
+  void change_peer(const config::Peer& old);
+  void remove_foreign(const PublicKey& key);
   void remove_tunnel(const std::string& name);
 
   // L2 segments (running_site_segments.cc)

@@ -137,14 +137,12 @@ void RunningSite::apply(const config::ConfigDiff& diff, std::shared_ptr<const co
   adopt(std::move(fresh));
   spdlog::default_logger()->set_level(level_of(config_->site.log_level));
   if (old->site.metrics != config_->site.metrics) open_metrics();
+  engine_->set_identities(config_->site.private_key, config_->site.previous_key);
   engine_->set_own(own_overlay(), config_->site.networks);
-  for (const auto& name : diff.changed_peers) change_peer(name, old->find_peer(name)->endpoints);
+  for (const auto& name : diff.changed_peers) change_peer(*old->find_peer(name));
   for (const auto& name : diff.added_peers) {
     const config::Peer& peer = *config_->find_peer(name);
-    wireguard::PeerChange foreign;  // whom `wg` had added is the config's from now on
-    foreign.public_key = peer.public_key;
-    foreign.remove = true;
-    engine_->change_peer(foreign);
+    remove_foreign(peer.public_key);
     add_peer(peer);
     engine_->initiate(peers_.at(name).id);
   }
@@ -190,13 +188,25 @@ void RunningSite::remove_peer(const std::string& name) {
   engine_->change_peer(change);
 }
 
+// Whom `wg` had added is the config's from now on.
+void RunningSite::remove_foreign(const PublicKey& key) {
+  wireguard::PeerChange foreign;
+  foreign.public_key = key;
+  foreign.remove = true;
+  engine_->change_peer(foreign);
+}
+
 // Sessions live on; a new preshared key counts from the next handshake on.
-void RunningSite::change_peer(const std::string& name, const std::vector<config::PeerEndpoint>& old_endpoints) {
-  PeerRecord& record = peers_.at(name);
+void RunningSite::change_peer(const config::Peer& old) {
+  PeerRecord& record = peers_.at(old.name);
+  if (record.config->public_key != old.public_key) {
+    remove_foreign(record.config->public_key);
+    engine_->change_key(old.public_key, record.config->public_key);
+  }
   engine_->change_peer(settings_of(*record.config));
   record.reachability.set_config({record.config->hold_up, record.config->flap_damping}, engine::boot_now());
   if (!record.config->liveness || record.config->overlay_addresses.empty()) record.reachability.assume_alive();
-  if (record.config->endpoints != old_endpoints) find_endpoints(record);
+  if (record.config->endpoints != old.endpoints) find_endpoints(record);
 }
 
 void RunningSite::remove_tunnel(const std::string& name) {

@@ -83,6 +83,7 @@ control::PeerReport RunningSite::report(const wireguard::PeerStatus& peer) const
     out.handshake_age = std::chrono::seconds(std::max<std::int64_t>(0, engine::wall_now().seconds - peer.last_handshake.seconds));
   }
   out.handshakes = peer.handshakes;
+  out.previous_key = peer.knows_previous_key;
   out.rx_bytes = peer.rx_bytes;
   out.tx_bytes = peer.tx_bytes;
   out.persistent_keepalive = std::chrono::seconds(peer.persistent_keepalive);

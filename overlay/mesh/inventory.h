@@ -47,6 +47,7 @@ struct Site {
   bool transit = false;                     // as written; see passes_on()
   bool reflector = false;                   // kFull with kIbgp
   bool revoked = false;
+  bool rotating = false;                    // public_key is new: the site accepts the one before too
   std::vector<std::string> links;           // kPartial: names of sites
   std::vector<std::string> groups;          // kPartial: sites that share one are linked
   config::KeyPositions at;

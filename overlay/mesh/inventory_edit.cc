@@ -59,17 +59,24 @@ Error no_such_site(const Inventory& inventory, std::string_view name) {
   return {fmt::format("there is no site '{}'{}", name, config::did_you_mean(name, names))};
 }
 
-Result<std::string> with_public_key(std::string_view text, const Inventory& inventory, std::string_view name, const PublicKey& key) {
+Result<std::string> with_public_key(std::string_view text, const Inventory& inventory, std::string_view name, const PublicKey& key,
+                                    bool rotating) {
   const Site* site = inventory.find(name);
   if (site == nullptr) return no_such_site(inventory, name);
   for (const auto& other : inventory.sites) {
     if (other.public_key != key || &other == site) continue;
     return Error{fmt::format("this is the key of site '{}'{}", other.name, other.revoked ? ", which is revoked" : "")};
   }
+  if (rotating && !site->enrolled()) return Error{fmt::format("site '{}' has no key yet: leave out --rotate", name)};
   Inventory wanted = inventory;
-  wanted.sites[static_cast<std::size_t>(site - inventory.sites.data())].public_key = key;
-  return changed(text, *site, "public_key", fmt::format("\"{}\"", site->public_key.to_base64()),
-                 fmt::format("\"{}\"", key.to_base64()), wanted);
+  Site& other = wanted.sites[static_cast<std::size_t>(site - inventory.sites.data())];
+  other.public_key = key;
+  auto out = changed(text, *site, "public_key", fmt::format("\"{}\"", site->public_key.to_base64()),
+                     fmt::format("\"{}\"", key.to_base64()), wanted);
+  if (!out || !rotating || site->rotating) return out;
+  const auto again = parse_inventory(*out, "").inventory;
+  other.rotating = true;
+  return changed(*out, *again->find(name), "rotating", "false", "true", wanted);
 }
 
 Result<std::string> with_revoked(std::string_view text, const Inventory& inventory, std::string_view name) {

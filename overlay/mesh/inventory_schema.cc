@@ -54,7 +54,7 @@ const std::array<Key<Mesh>, 9> kMesh{{
     "BFD of every BGP session, by FRR's bfdd.", kOptional}, read_bfd},
 }};
 
-const std::array<Key<Site>, 14> kSite{{
+const std::array<Key<Site>, 15> kSite{{
   {{"name", "a name of 1 to 32 letters, digits, '-', '_' and '.'", "", "The site.", kRequired},
    [](Reading& r, const TomlNode& n, Site& s) { r.text(n, config::parse_name, s.name); }},
   {{"number", "a number from 1 to 65535", "",
@@ -98,6 +98,10 @@ const std::array<Key<Site>, 14> kSite{{
     "`true`, as `greywire mesh revoke` writes it, leaves the site out of everything. Its number, addresses and key stay its own.",
     kOptional},
    [](Reading& r, const TomlNode& n, Site& s) { r.boolean(n, s.revoked); }},
+  {{"rotating", "true or false", "false",
+    "`true`, as `greywire mesh add-key --rotate` writes it, while the others learn the site's new key: its config names "
+    "`SITE-previous.key` as `previous_key_file`.", kOptional},
+   [](Reading& r, const TomlNode& n, Site& s) { r.boolean(n, s.rotating); }},
 }};
 // clang-format on
 

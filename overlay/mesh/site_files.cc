@@ -80,6 +80,7 @@ class Writer {
     std::string out = head("#", site) + "\n[site]\n";
     add(out, "name", quoted(site.name));
     add(out, "private_key_file", quoted(site.name + ".key") + "  # beside this file; greywire mesh enroll makes it");
+    if (site.rotating) add(out, "previous_key_file", quoted(site.name + "-previous.key") + "  # until the others have its new key");
     add(out, "listen_port", std::to_string(site.listen_port.value_or(mesh.listen_port)));
     add(out, "overlay_address", texts(site.overlay_addresses));
     if (!site.networks.empty()) add(out, "networks", texts(site.networks));

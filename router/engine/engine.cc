@@ -40,6 +40,12 @@ wireguard::DeviceStatus Engine::brief_status() {
 int Engine::set_private_key(const PrivateKey& key) {
   return protocol_->call([&](Protocol& p) { return p.set_private_key(key); });
 }
+void Engine::set_identities(const PrivateKey& key, const PrivateKey& previous) {
+  protocol_->call([&](Protocol& p) { p.set_identities(key, previous); });
+}
+bool Engine::change_key(const PublicKey& from, const PublicKey& to) {
+  return protocol_->call([&](Protocol& p) { return p.change_key(from, to); });
+}
 int Engine::set_listen_port(std::uint16_t port) {
   const auto result = listen(port);
   return result ? 0 : result.error().code;

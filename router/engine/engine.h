@@ -140,6 +140,9 @@ class Engine final : public wireguard::DeviceControl {
   int remove_peers(Origin origin) override;
   int change_peer(const wireguard::PeerChange& change) override;
 
+  // Device::set_identities, Device::change_key; the latter is also false where nobody has the key `from`.
+  void set_identities(const PrivateKey& key, const PrivateKey& previous);
+  bool change_key(const PublicKey& from, const PublicKey& to);
   // Like set_listen_port, with the reason in words.
   Result<void> listen(std::uint16_t port);
   // Between the two no socket is open, no session lives and nothing is sent; set_listen_port only notes the port, once it

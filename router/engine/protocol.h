@@ -56,6 +56,8 @@ class Engine::Protocol final : private wireguard::Outbox {
   // The rest runs on the protocol thread; see Engine for each.
   wireguard::DeviceStatus status();
   int set_private_key(const PrivateKey& key);
+  void set_identities(const PrivateKey& key, const PrivateKey& previous);
+  bool change_key(const PublicKey& from, const PublicKey& to);
   int set_fwmark(std::uint32_t mark);
   int remove_peers(Origin origin);
   int change_peer(const wireguard::PeerChange& change);

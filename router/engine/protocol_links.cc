@@ -179,8 +179,10 @@ void Engine::Protocol::publish() {
 }
 
 void Engine::Protocol::publish_receiver_keys() {
-  const auto* fresh = new wireguard::ReceiverKeys(device_.identity().public_key);
-  const wireguard::ReceiverKeys* old = published_.receiver_keys.exchange(fresh, std::memory_order_seq_cst);
+  auto fresh = std::make_unique<std::vector<wireguard::ReceiverKeys>>();
+  fresh->emplace_back(device_.identity().public_key);
+  if (!device_.previous_identity().empty()) fresh->emplace_back(device_.previous_identity().public_key);
+  const auto* old = published_.receiver_keys.exchange(fresh.release(), std::memory_order_seq_cst);
   if (old != nullptr) published_.domain.retire([old] { delete old; });
 }
 

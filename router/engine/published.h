@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <vector>
 
 #include "router/allowed_ips/allowed_ips_table.h"
 #include "router/base/quiescence.h"
@@ -18,8 +19,8 @@ struct Published {
   std::atomic<const ForwardingTables*> tables{nullptr};
   const std::atomic<const AllowedIpsRoot*>* routes = nullptr;
   const wireguard::IndexTable* index = nullptr;
-  // Of the device's own key, for the gates that workers keep before the inbox.
-  std::atomic<const wireguard::ReceiverKeys*> receiver_keys{nullptr};
+  // Of the device's own key, and of the previous one while that is accepted, for the gates that workers keep before the inbox.
+  std::atomic<const std::vector<wireguard::ReceiverKeys>*> receiver_keys{nullptr};
   Inbox inbox;
   std::uint64_t probe_nonce = 0;
   CaptureTap tap;

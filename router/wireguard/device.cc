@@ -15,6 +15,7 @@ Device::Device(QuiescentDomain& domain, RandomSource& random, Aead& aead, Outbox
       session_memory_(std::make_shared<KeyMemory>(sizeof(Session))),
       index_table_(domain),
       identity_(session_memory_->make<Identity>()),
+      previous_identity_(session_memory_->make<Identity>()),
       scratch_(pmtu::datagram_size(pmtu::kMaxMtu.bytes + pmtu::kPaddingUnit)) {}
 
 Device::~Device() {
@@ -25,14 +26,58 @@ void Device::set_private_key(const PrivateKey& key) {
   const Identity identity = Identity::from(key);
   if (identity.private_key == identity_->private_key) return;
   *identity_ = identity;
+  *previous_identity_ = {};
   for (auto& [id, peer] : peers_) {
-    forget_initiation(*peer);
     erase_keys(*peer);
     peer->retransmit_at = kNever;
     peer->last_initiation_sent.reset();
     peer->handshake.set_keys(*identity_, peer->public_key());
     peer->handshake.last_initiation_accepted.reset();
+    peer->identity = IdentitySlot::kOwn;
   }
+}
+
+void Device::set_identities(const PrivateKey& key, const PrivateKey& previous, Now now) {
+  const Identity fresh = Identity::from(key);
+  Identity old = Identity::from(previous);
+  if (old.private_key == fresh.private_key) old = {};
+  old.slot = IdentitySlot::kPrevious;
+  if (fresh.private_key == identity_->private_key && old.private_key == previous_identity_->private_key) return;
+  for (auto& [id, peer] : peers_) {
+    const PrivateKey& used = identity_of(peer->identity).private_key;
+    const bool stays = used == fresh.private_key, is_previous = !old.empty() && used == old.private_key;
+    const bool had_session = peer->has_session();
+    forget_initiation(*peer);
+    if (!stays && !is_previous) {
+      erase_keys(*peer);
+      peer->handshake.last_initiation_accepted.reset();
+    }
+    peer->last_initiation_sent.reset();
+    peer->identity = is_previous ? IdentitySlot::kPrevious : IdentitySlot::kOwn;
+    peer->handshake.set_keys(fresh, peer->public_key());
+    peer->handshake.set_previous(old);
+    if (had_session && !peer->has_session()) peer->retransmit_at = now.boot;
+    reschedule(*peer, now.boot);
+  }
+  *identity_ = fresh;
+  *previous_identity_ = old;
+}
+
+bool Device::change_key(Peer& peer, const PublicKey& key, Now now) {
+  if (key == peer.public_key()) return true;
+  if (find(key) != nullptr) return false;
+  by_key_.erase(peer.public_key());
+  by_key_[key] = &peer;
+  forget_initiation(peer);
+  peer.handshake.set_keys(*identity_, key);
+  peer.handshake.set_previous(*previous_identity_);
+  peer.handshake.latest_timestamp = {};
+  peer.handshake.last_initiation_accepted.reset();
+  peer.authenticator.set_remote(key);
+  peer.last_initiation_sent.reset();
+  start_handshake(peer, now, false);
+  reschedule(peer, now.boot);
+  return true;
 }
 
 Peer& Device::add_peer(const PublicKey& key, Origin origin) {
@@ -40,6 +85,7 @@ Peer& Device::add_peer(const PublicKey& key, Origin origin) {
   const PeerId id{last_peer_id_++};
   auto peer = peer_memory_.make<Peer>(id, origin);
   peer->handshake.set_keys(*identity_, key);
+  peer->handshake.set_previous(*previous_identity_);
   peer->authenticator.set_remote(key);
   peer->jitter = draw_jitter();
   Peer& added = *peer;

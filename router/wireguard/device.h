@@ -57,7 +57,14 @@ class Device {
 
   // Configuration. A change of identity ends every session and handshake; a peer with our own key is removed.
   void set_private_key(const PrivateKey& key);
+  // The key is exchanged without a pause: `previous` is accepted beside `key` until it is given no more, zeros for none. A
+  // handshake that is not answered under one is tried under the other. Sessions made under either go on, others end.
+  void set_identities(const PrivateKey& key, const PrivateKey& previous, Now now);
   const Identity& identity() const { return *identity_; }
+  const Identity& previous_identity() const { return *previous_identity_; }  // empty: none
+  // The same peer under another key: its sessions go on until they are renewed, which begins now. False where another peer
+  // has that key already.
+  bool change_key(Peer& peer, const PublicKey& key, Now now);
   Peer& add_peer(const PublicKey& key, Origin origin);  // the existing one when there is one
   Peer* find(const PublicKey& key);
   Peer* find(PeerId id);
@@ -114,7 +121,10 @@ class Device {
   void receive_cookie_reply(std::span<const std::uint8_t> datagram, const Route& from, Now now);
 
   void start_handshake(Peer& peer, Now now, bool retry);
-  void send_initiation(Peer& peer, Now now);
+  const Identity& identity_of(IdentitySlot slot) const {
+    return slot == IdentitySlot::kOwn ? *identity_ : *previous_identity_;
+  }
+  void send_initiation(Peer& peer, IdentitySlot as, Now now);
   void send_initiation_to(Peer& peer, const Endpoint& remote, Now now);
   void handshake_complete(Peer& peer, Now now);
   void advance_peer(Peer& peer, Now now);
@@ -144,7 +154,8 @@ class Device {
   std::shared_ptr<KeyMemory> session_memory_;
   IndexTable index_table_;
   TimestampSource timestamps_;
-  KeyMemory::Ptr<Identity> identity_;  // in a session's slot
+  KeyMemory::Ptr<Identity> identity_;  // these two in a session's slot each
+  KeyMemory::Ptr<Identity> previous_identity_;
   bool stopped_ = false;
   std::uint32_t last_peer_id_ = 0;
   // Peers hold preshared keys, DH results and running handshakes.

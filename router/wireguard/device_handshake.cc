@@ -21,7 +21,8 @@ void Device::receive_handshake(std::span<const std::uint8_t> datagram, const Rou
 
 void Device::receive_initiation(std::span<const std::uint8_t> datagram, const Route& from, Now now) {
   const auto message = datagram.first<kInitiationSize>();
-  const auto opened = open_initiation(*identity_, message);
+  auto opened = open_initiation(*identity_, message);
+  if (!opened) opened = open_initiation(*previous_identity_, message);
   if (!opened) return drops_.count(DropReason::kBadHandshake);
   Peer* peer = find(opened->remote_static);
   if (peer == nullptr) return drops_.count(DropReason::kUnknownPeer);
@@ -40,6 +41,7 @@ void Device::receive_initiation(std::span<const std::uint8_t> datagram, const Ro
     index_table_.free(index);
     return drops_.count(DropReason::kBadHandshake);
   }
+  peer->identity = opened->made_for;
   install(*peer, *established, false, now);
   send_handshake_message(*peer, reply, now);
   reschedule(*peer, now.boot);
@@ -52,12 +54,14 @@ void Device::receive_response(std::span<const std::uint8_t> datagram, const Rout
   }
   Peer* peer = find(owner);
   if (peer == nullptr) return drops_.count(DropReason::kUnknownIndex);
-  const auto established = consume_response(peer->handshake, *identity_, datagram.first<kResponseSize>());
+  const IdentitySlot as = peer->handshake.sent_as;
+  const auto established = consume_response(peer->handshake, identity_of(as), datagram.first<kResponseSize>());
   if (!established) return drops_.count(DropReason::kBadHandshake);
   peer->shared->rx_bytes.fetch_add(datagram.size(), std::memory_order_relaxed);
   if (peer->shared->roam(from)) outbox_.endpoint_changed(*peer);
   peer->shared->any_received(now.boot);
   peer->race.end();
+  peer->identity = as;
   Session& session = install(*peer, *established, true, now);
   handshake_complete(*peer, now);
   begin_sending(*peer, session, now);

@@ -41,21 +41,25 @@ void Device::unknown_session_used(const Endpoint& from, Now now) {
 
 void Device::start_handshake(Peer& peer, Now now, bool retry) {
   if (!retry) peer.attempts = 0;
-  if (stopped_ || !peer.shared->has_endpoint() || !peer.handshake.usable) return;
+  if (stopped_ || !peer.shared->has_endpoint() || (!peer.handshake.usable && !peer.handshake.previous_usable)) return;
   if (peer.last_initiation_sent && now.boot - *peer.last_initiation_sent < kRekeyTimeout) {
     // Too soon after the last one: what asked for it is served once Rekey-Timeout has passed.
     if (peer.retransmit_at == kNever) peer.retransmit_at = *peer.last_initiation_sent + kRekeyTimeout + peer.jitter;
     return;
   }
-  send_initiation(peer, now);
+  // While the key is being exchanged the peer may know either: what is not answered is tried under the other.
+  const IdentitySlot last = peer.handshake.sent_as;
+  const IdentitySlot other = last == IdentitySlot::kOwn ? IdentitySlot::kPrevious : IdentitySlot::kOwn;
+  const IdentitySlot as = retry && peer.handshake.usable_as(other) ? other : retry ? last : peer.identity;
+  send_initiation(peer, peer.handshake.usable_as(as) ? as : IdentitySlot::kOwn, now);
 }
 
-void Device::send_initiation(Peer& peer, Now now) {
+void Device::send_initiation(Peer& peer, IdentitySlot as, Now now) {
   forget_initiation(peer);
   std::array<std::uint8_t, kInitiationSize> message;
   const std::uint32_t index = index_table_.reserve(peer.id, random_);
   const Timestamp stamp = timestamps_.next(now.wall, peer.last_timestamp_sent);
-  if (!create_initiation(peer.handshake, *identity_, index, stamp, random_, message)) {
+  if (!create_initiation(peer.handshake, identity_of(as), index, stamp, random_, message)) {
     index_table_.free(index);
     return;
   }

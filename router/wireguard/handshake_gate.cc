@@ -1,5 +1,7 @@
 #include "router/wireguard/handshake_gate.h"
 
+#include <algorithm>
+
 #include "router/wireguard/constants.h"
 #include "router/wireguard/messages.h"
 
@@ -40,7 +42,7 @@ HandshakeGate::HandshakeGate(RandomSource& random, DropCounters& drops)
       cookie_limiter_(random_seed(random), kCookieInterval, kCookieBurst, kCookieBuckets) {}
 
 HandshakeGate::Outcome HandshakeGate::judge(std::span<const std::uint8_t> datagram, const Endpoint& from,
-                                            const ReceiverKeys& keys, bool under_load, TimePoint now,
+                                            std::span<const ReceiverKeys> keys, bool under_load, TimePoint now,
                                             std::span<std::uint8_t, kCookieReplySize> reply) {
   if (datagram.size() < kMinTransportSize) return drop(DropReason::kTooShort);
   const std::uint32_t word = load_le32(datagram.data());
@@ -49,7 +51,8 @@ HandshakeGate::Outcome HandshakeGate::judge(std::span<const std::uint8_t> datagr
   if (datagram.size() != expected_size(type)) return drop(DropReason::kBadLength);
   if (!message_limiter_.admit(from, now)) return drop(DropReason::kRateLimited);
   if (type == MessageType::kCookieReply) return Outcome::kAnswer;
-  if (!keys.mac1_valid(datagram)) return drop(DropReason::kBadMac1);
+  const auto made_for = std::find_if(keys.begin(), keys.end(), [&](const auto& key) { return key.mac1_valid(datagram); });
+  if (made_for == keys.end()) return drop(DropReason::kBadMac1);
 
   const Outcome through = type == MessageType::kInitiation ? Outcome::kInitiation : Outcome::kAnswer;
   if (under_load) under_load_until_ = now + kUnderLoadLinger;
@@ -57,7 +60,7 @@ HandshakeGate::Outcome HandshakeGate::judge(std::span<const std::uint8_t> datagr
   if (!cookies_.mac2_valid(datagram, from, now)) {
     drops_.count(DropReason::kBadMac2);
     if (!cookie_limiter_.admit(from, now)) return Outcome::kDropped;
-    cookies_.create_cookie_reply(keys, datagram, load_le32(datagram.data() + initiation::kSender), from, now, random_,
+    cookies_.create_cookie_reply(*made_for, datagram, load_le32(datagram.data() + initiation::kSender), from, now, random_,
                                  reply);
     return Outcome::kCookieReply;
   }

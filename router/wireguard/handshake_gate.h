@@ -32,7 +32,8 @@ class HandshakeGate {
   HandshakeGate(RandomSource& random, DropCounters& drops);
 
   // `under_load` is the caller's view of the queue behind the gate; what follows from it lingers for a second.
-  Outcome judge(std::span<const std::uint8_t> datagram, const Endpoint& from, const ReceiverKeys& keys, bool under_load,
+  // A message may be made for any of `keys`.
+  Outcome judge(std::span<const std::uint8_t> datagram, const Endpoint& from, std::span<const ReceiverKeys> keys, bool under_load,
                 TimePoint now, std::span<std::uint8_t, kCookieReplySize> reply);
 
  private:

@@ -91,6 +91,13 @@ void HandshakeState::set_keys(const Identity& own, const PublicKey& remote) {
   remote_static = remote;
   static_static.clear();
   usable = !own.empty() && x25519(static_static, own.private_key, remote);
+  previous_static_static.clear();
+  previous_usable = false;
+}
+
+void HandshakeState::set_previous(const Identity& previous) {
+  previous_static_static.clear();
+  previous_usable = !previous.empty() && x25519(previous_static_static, previous.private_key, remote_static);
 }
 
 void HandshakeState::forget_initiation() {
@@ -101,7 +108,7 @@ void HandshakeState::forget_initiation() {
 
 bool create_initiation(HandshakeState& peer, const Identity& own, std::uint32_t local_index, const Timestamp& now,
                        RandomSource& random, std::span<std::uint8_t, kInitiationSize> message) {
-  if (!peer.usable || own.empty()) return false;
+  if (own.empty() || !peer.usable_as(own.slot)) return false;
   std::uint8_t* m = message.data();
   std::memset(m, 0, kInitiationSize);
   store_type(m, MessageType::kInitiation);
@@ -120,12 +127,13 @@ bool create_initiation(HandshakeState& peer, const Identity& own, std::uint32_t 
   // s
   encrypt_and_hash(t, key, own.public_key.bytes(), message.subspan(initiation::kStatic, kKeySize + kTagSize));
   // ss
-  mix_key(t, key, peer.static_static.bytes());
+  mix_key(t, key, peer.static_static_as(own.slot).bytes());
   // {t}
   encrypt_and_hash(t, key, now, message.subspan(initiation::kTimestamp, kTimestampSize + kTagSize));
 
   peer.initiation_pending = true;
   peer.local_index = local_index;
+  peer.sent_as = own.slot;
   peer.ephemeral = ephemeral;
   peer.sent = t;
   return true;
@@ -136,6 +144,7 @@ std::optional<OpenedInitiation> open_initiation(const Identity& own,
   if (own.empty()) return std::nullopt;
   const std::uint8_t* m = message.data();
   OpenedInitiation opened;
+  opened.made_for = own.slot;
   opened.remote_index = load_le32(m + initiation::kSender);
   opened.remote_ephemeral = public_key_at(m + initiation::kEphemeral);
   Transcript t = start(own.public_key);
@@ -158,11 +167,11 @@ std::optional<OpenedInitiation> open_initiation(const Identity& own,
 std::optional<DropReason> accept_initiation(HandshakeState& peer, const OpenedInitiation& opened,
                                             std::span<const std::uint8_t, kInitiationSize> message, TimePoint now,
                                             AcceptedInitiation& accepted) {
-  if (!peer.usable) return DropReason::kBadHandshake;
+  if (!peer.usable_as(opened.made_for)) return DropReason::kBadHandshake;
   Transcript t = opened.transcript;
   SymmetricKey key;
   // ss
-  mix_key(t, key, peer.static_static.bytes());
+  mix_key(t, key, peer.static_static_as(opened.made_for).bytes());
   // {t}
   Timestamp stamp;
   if (!decrypt_and_hash(t, key, message.subspan(initiation::kTimestamp, kTimestampSize + kTagSize), stamp)) {

@@ -22,10 +22,14 @@
 
 namespace greywire::wireguard {
 
-// This device's static key pair. Without one (zero) no handshake is made or answered.
+// A device has one identity, and beside it the previous one while its key is being exchanged.
+enum class IdentitySlot : std::uint8_t { kOwn, kPrevious };
+
+// A static key pair of this device. Without one (zero) no handshake is made or answered.
 struct Identity {
   PrivateKey private_key;
   PublicKey public_key;
+  IdentitySlot slot = IdentitySlot::kOwn;
   static Identity from(const PrivateKey& key);
   bool empty() const { return private_key.is_zero(); }
 };
@@ -41,17 +45,20 @@ struct Transcript {
   void clear() { wipe(hash), wipe(chaining_key); }
 };
 
-// What a peer's handshakes need and leave. `static_static` is DH(ours, theirs), worked out once; where it is all zero
-// the peer's key is one of low order, and no message to or from that peer passes.
+// What a peer's handshakes need and leave. `static_static` is DH(ours, theirs), worked out once for each identity; where it
+// is all zero the peer's key is one of low order, and no message to or from that peer passes.
 struct HandshakeState {
   PublicKey remote_static;
   PresharedKey preshared_key;
   SharedSecret static_static;
+  SharedSecret previous_static_static;
   bool usable = false;
+  bool previous_usable = false;
 
   // The initiation that we sent and that waits for its response.
   bool initiation_pending = false;
   std::uint32_t local_index = 0;  // of the pending initiation
+  IdentitySlot sent_as = IdentitySlot::kOwn;  // under which the last one was made
   PrivateKey ephemeral;
   Transcript sent;
 
@@ -59,12 +66,18 @@ struct HandshakeState {
   Timestamp latest_timestamp{};
   std::optional<TimePoint> last_initiation_accepted;
 
-  void set_keys(const Identity& own, const PublicKey& remote);
+  void set_keys(const Identity& own, const PublicKey& remote);  // forgets the previous identity's
+  void set_previous(const Identity& previous);                  // after set_keys
+  bool usable_as(IdentitySlot slot) const { return slot == IdentitySlot::kOwn ? usable : previous_usable; }
+  const SharedSecret& static_static_as(IdentitySlot slot) const {
+    return slot == IdentitySlot::kOwn ? static_static : previous_static_static;
+  }
   void forget_initiation();  // wipes what waits for a response
 };
 
 // An initiation after its first half: we know who it claims to come from, and that it was made for our key.
 struct OpenedInitiation {
+  IdentitySlot made_for = IdentitySlot::kOwn;
   PublicKey remote_static;
   PublicKey remote_ephemeral;
   std::uint32_t remote_index = 0;

@@ -28,6 +28,7 @@ struct Peer {
   std::unique_ptr<PeerData> shared;  // retired through the domain, as workers may hold it
 
   HandshakeState handshake;
+  IdentitySlot identity = IdentitySlot::kOwn;  // of ours under which the last handshake completed
   MessageAuthenticator authenticator;
 
   // The initiation that waits for its response, with its MACs, and where else it goes meanwhile.

@@ -262,7 +262,7 @@ inline bool Site::write(LinkId link, const MergedFrame& frame) {
 inline bool Site::handshake(std::span<const std::uint8_t> datagram, const wireguard::Route& from) {
   using Outcome = wireguard::HandshakeGate::Outcome;
   std::array<std::uint8_t, wireguard::kCookieReplySize> reply;
-  const wireguard::ReceiverKeys keys(public_key());
+  const std::array keys{wireguard::ReceiverKeys(public_key()), wireguard::ReceiverKeys(device.previous_identity().public_key)};
   const Outcome outcome = gate.judge(datagram, from.remote, keys, under_load, received_at_, reply);
   if (outcome == Outcome::kCookieReply) send(from, reply, wireguard::kHandshakeDsField);
   if (outcome == Outcome::kCookieReply || outcome == Outcome::kDropped) return true;

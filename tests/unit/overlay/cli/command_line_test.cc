@@ -583,6 +583,13 @@ TEST(MeshCommands, ASiteComesAndGoes) {
   EXPECT_EQ(diff().out, "");
   EXPECT_NE(build().out.find(out + " is as " + file + " says\n"), std::string::npos);
 
+  const auto second = greywire({"mesh", "enroll", "fra", "--key", (key + "2").c_str()}, "/").out.substr(4, 44);
+  EXPECT_EQ(greywire({"mesh", "add-key", "fra", second.c_str(), "--rotate", file.c_str()}, "/").code, 0);
+  const auto rotating = build();
+  EXPECT_NE(rotating.out.find("sites to reload: ams, fra\n"), std::string::npos) << rotating.out;
+  EXPECT_NE(testing::read_text(out + "/fra/fra.toml").find("previous_key_file = \"fra-previous.key\""), std::string::npos);
+  EXPECT_NE(testing::read_text(out + "/ams/ams.toml").find(second), std::string::npos);
+
   EXPECT_EQ(greywire({"mesh", "revoke", "fra", file.c_str()}, "/").code, 0);
   const auto last = build();
   EXPECT_NE(last.out.find("removed " + out + "/fra/fra.toml\n"), std::string::npos) << last.out;

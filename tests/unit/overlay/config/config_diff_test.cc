@@ -98,16 +98,6 @@ TEST(ConfigDiff, AChangedPeerAffectsItsTunnelsOnly) {
   EXPECT_EQ(changed.lines(), Names{"peer fra changed: accept"});
 }
 
-TEST(ConfigDiff, AnotherPublicKeyIsAnotherPeer) {
-  const auto changed = diff(config(kAll), config(replaced(kAll, "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=",
-                                                          "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Gg=")));
-  EXPECT_EQ(changed.removed_peers, Names{"fra"});
-  EXPECT_EQ(changed.added_peers, Names{"fra"});
-  EXPECT_EQ(changed.changed_peers, Names());
-  EXPECT_EQ(changed.affected_tunnels, Names{"gre-fra"});
-  EXPECT_EQ(changed.removed_tunnels, Names());
-}
-
 TEST(ConfigDiff, ATunnelKeepsItsDeviceUnlessItsKindChanges) {
   const auto options = diff(config(kAll), config(replaced(kAll, "key = 42", "key = 43")));
   EXPECT_EQ(options.changed_tunnels, Names{"tap-nyc"});
@@ -151,10 +141,27 @@ TEST(ConfigDiff, WhatNeedsARestartIsNamedWithItsPlace) {
     ASSERT_FALSE(changed.needs_restart.empty());
     EXPECT_EQ(changed.needs_restart.front().at.line, c.line) << keys.front();
   }
-  auto rekeyed = config(kAll);
-  rekeyed.site.private_key = PrivateKey(std::array<std::uint8_t, kKeySize>{1});
-  ASSERT_EQ(diff(config(kAll), rekeyed).needs_restart.size(), 1U);
-  EXPECT_EQ(diff(config(kAll), rekeyed).needs_restart[0].key, "'private_key_file' of [site]");
+}
+
+// The site's own key and a peer's change without a restart. A peer that takes another's key is no longer the same.
+TEST(ConfigDiff, KeysAreExchangedAtRunTime) {
+  const auto before = config(kAll);
+  auto after = before;
+  after.site.previous_key = before.site.private_key;
+  after.site.private_key = PrivateKey(std::array<std::uint8_t, kKeySize>{1});
+  after.peers.front().public_key = PublicKey(std::array<std::uint8_t, kKeySize>{9});
+  const auto changed = diff(before, after);
+  EXPECT_TRUE(changed.needs_restart.empty());
+  EXPECT_TRUE(changed.site);
+  EXPECT_EQ(changed.changed_peers, Names{before.peers.front().name});
+  EXPECT_TRUE(changed.removed_peers.empty() && changed.added_peers.empty());
+  EXPECT_EQ(changed.affected_tunnels, Names{"gre-fra"}) << "the peer's, fra";
+  EXPECT_EQ(changed.changed_keys.at("peer fra"), "public_key");
+  auto swapped = before;
+  ASSERT_GE(swapped.peers.size(), 2U);
+  std::swap(swapped.peers[0].public_key, swapped.peers[1].public_key);
+  EXPECT_EQ(diff(before, swapped).removed_peers.size(), 2U);
+  EXPECT_EQ(diff(before, swapped).added_peers.size(), 2U);
 }
 
 TEST(ConfigDiff, EveryKeyHasBeenDecidedAbout) {
@@ -170,7 +177,7 @@ TEST(ConfigDiff, AChangeIsToldByEveryKey) {
   for (const auto& section : sections()) {
     if (section.name != "peer" && section.name != "tunnel") continue;
     for (const auto& key : section.keys) {
-      if (key.name == "name" || key.name == "public_key") continue;
+      if (key.name == "name") continue;
       EXPECT_TRUE(has_name_in_diff(section.name, key.name)) << "put '" << key.name << "' into the parts of config_diff.cc";
     }
   }

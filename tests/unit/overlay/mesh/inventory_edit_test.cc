@@ -63,6 +63,7 @@ TEST(InventoryEdit, WhatCannotBeDoneIsSaid) {
   const auto inventory = parsed(kText);
   EXPECT_EQ(with_revoked(kText, inventory, "far").error().text, "there is no site 'far'; did you mean 'fra'?");
   EXPECT_EQ(with_public_key(kText, inventory, "ams", key(0)).error().text, "this is the key of site 'fra'");
+  EXPECT_EQ(with_public_key(kText, inventory, "ams", key(1), true).error().text, "site 'ams' has no key yet: leave out --rotate");
   const std::string inlined = "site = [{name = \"a\", number = 1}]\n[mesh]\ntopology = \"full\"\noverlay = \"10.255.0.0/24\"\n";
   const auto refused = with_public_key(inlined, parsed(inlined), "a", key(0));
   ASSERT_FALSE(refused.has_value());

@@ -39,7 +39,7 @@ class Gate : public ::testing::Test {
     return sender;
   }
   Outcome judge(const Bytes& bytes, const Endpoint& source, bool under_load, TimePoint now) {
-    return gate.judge(bytes, source, keys, under_load, now, reply);
+    return gate.judge(bytes, source, {&keys, 1}, under_load, now, reply);
   }
   // A device at `source` that got its cookie.
   MessageAuthenticator proven(const Endpoint& source, TimePoint now) {

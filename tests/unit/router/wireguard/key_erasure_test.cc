@@ -193,6 +193,24 @@ TEST_P(KeyErasure, ClearingThePrivateKey) {
   expect(pair, {kPreshared}, {kResponders, kSend, kReceive, kStaticStatic, kPrivate});
 }
 
+// The key is exchanged: for a window both are there, then the first is nowhere.
+TEST_P(KeyErasure, TheEndOfThePreviousKey) {
+  Pair pair(GetParam());
+  PrivateKey fresh;
+  pair.one.random.fill(fresh.writable_bytes());
+  fresh = clamp(fresh);
+  const auto set = [&](const PrivateKey& previous) {
+    pair.one.device.set_identities(fresh, previous, at(1s));
+    pair.one.domain.reclaim();
+  };
+  set(pair.one.device.identity().private_key);
+  expect(pair, {kSend, kReceive, kPrivate, kStaticStatic}, {});
+  pair.other.device.remove_peer(pair.other.peer->id);  // it has the same secrets
+  pair.other.domain.reclaim();
+  set({});
+  expect(pair, {kPreshared}, {kSend, kReceive, kPrivate, kStaticStatic});
+}
+
 TEST_P(KeyErasure, ReplacingThePresharedKey) {
   Pair pair(GetParam());
   pair.both([](End& end) { end.device.set_preshared_key(*end.peer, PresharedKey()); });
