@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <cstdlib>
 
 namespace greywire::import {
 namespace {
@@ -36,6 +37,18 @@ std::optional<std::uint32_t> key_of(const json::object& in, std::string_view nam
   const auto address = IpAddress::parse(text_of(in, name));
   if (!address || !address->is_v4()) return std::nullopt;
   return address->v4_host_order();
+}
+
+// "0x10", as the DS field of the delivery packets; 1 is "inherit".
+std::string tos_of(const json::object& in) {
+  if (is_set(in, "ip6_tnl_f_use_orig_tclass")) return "\"inherit\"";
+  for (const char* name : {"tos", "tclass"}) {
+    const auto text = text_of(in, name);
+    const auto value = std::strtoul(text.c_str(), nullptr, 16);
+    if (text.starts_with("0x") && value == 1) return "\"inherit\"";
+    if (text.starts_with("0x") && value != 0 && value < 256) return std::to_string(value & ~3UL);
+  }
+  return "";
 }
 
 std::vector<config::InterfaceAddress> addresses_of(const json::object& link) {
@@ -76,6 +89,7 @@ std::optional<GreLink> link_of(const json::object& link, Diagnostics& diagnostic
   if (!local) return skip("it has no local end: write 'local' of the interface that WireGuard had");
   out.local = *local;
   out.remote = *remote;
+  if (member(data, "encap") != nullptr) return skip("it goes through UDP by fou or gue, which greywired does not do: WireGuard is UDP already");
   const auto in = key_of(data, "ikey"), back = key_of(data, "okey");
   if (in != back) return skip("it has another key each way, and greywired takes one");
   out.key = in;
@@ -85,6 +99,13 @@ std::optional<GreLink> link_of(const json::object& link, Diagnostics& diagnostic
   out.checksum = summed[0];
   const auto ttl = number_of(data, "ttl");
   if (ttl && *ttl <= 255) out.ttl = static_cast<std::uint8_t>(*ttl);
+  out.tos = tos_of(data);
+  const auto limit = number_of(data, "encap_limit");
+  if (limit && *limit <= 255 && !out.local.is_v4() && !is_set(data, "ip6_tnl_f_ign_encap_limit")) {
+    out.encap_limit = static_cast<std::uint8_t>(*limit);
+  }
+  out.drops_what_is_too_big = out.ethernet && is_set(data, "pmtudisc") && !is_set(data, "ignore_df");
+  out.fwmark = text_of(data, "fwmark");
   out.bridge = text_of(link, "master");
   out.addresses = addresses_of(link);
   return out;

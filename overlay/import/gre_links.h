@@ -21,6 +21,10 @@ struct GreLink {
   bool sequence = false;
   bool checksum = false;
   std::uint8_t ttl = 64;  // 0: inherit
+  std::string tos;        // as `tos` of [[tunnel]] takes it; empty: none was set
+  std::optional<std::uint8_t> encap_limit;
+  bool drops_what_is_too_big = false;  // a bridged one with path MTU discovery: greywired fragments
+  std::string fwmark;     // not empty: its packets had it
   std::string bridge;     // or bond, or VRF: its master; empty: none
   std::vector<config::InterfaceAddress> addresses;
 };

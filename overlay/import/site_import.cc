@@ -313,6 +313,16 @@ class SiteImport {
     if (link.sequence) text += "sequence = true\n";
     if (link.checksum) text += "checksum = true\n";
     if (link.ttl != 64) text += link.ttl == 0 ? std::string("ttl = \"inherit\"\n") : fmt::format("ttl = {}\n", link.ttl);
+    if (!link.tos.empty()) text += fmt::format("tos = {}\n", link.tos);
+    if (link.encap_limit) text += fmt::format("encap_limit = {}\n", *link.encap_limit);
+    if (link.drops_what_is_too_big) {
+      text += "# What was too big for the path was dropped; it is fragmented inside WireGuard now. df = \"set\" drops it again\n";
+      out_.notes.push_back(fmt::format("{}: its pmtudisc is not carried over: what is too big is fragmented", link.name));
+    }
+    if (!link.fwmark.empty()) {
+      text += fmt::format("# Its packets had the mark {}: 'mark' of [underlay] marks the outer ones of all links\n", printable(link.fwmark));
+      out_.notes.push_back(fmt::format("{}: its mark {} is not carried over", link.name, printable(link.fwmark)));
+    }
     const bool bridged = link.ethernet && !link.bridge.empty();
     if (bridged && config::parse_interface_name(link.bridge)) text += fmt::format("bridge = {}\n", quoted(link.bridge));
     if (!bridged && !link.addresses.empty()) text += fmt::format("address = {}\n", list_of(link.addresses));

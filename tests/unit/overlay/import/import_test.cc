@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "overlay/config/load.h"
@@ -131,6 +132,8 @@ TEST(GreLinks, ReadsWhatIpPrints) {
   EXPECT_EQ(tap.key, 0x01020304U);
   EXPECT_EQ(tap.bridge, "br0");
   EXPECT_EQ((*links)[3].remote.to_string(), "fd00:9::2");
+  EXPECT_FALSE((*links)[3].encap_limit) << "encaplimit none";
+  for (const auto& link : *links) EXPECT_TRUE(link.tos.empty() && link.fwmark.empty() && !link.drops_what_is_too_big) << link.name;
   EXPECT_EQ(diagnostics.to_string(), "links.json: warning: ip6gre 'g6' is left out: it has another key each way, and greywired takes one\n");
 }
 
@@ -162,6 +165,37 @@ TEST(ImportSite, AHubKeepsItsPeers) {
   EXPECT_NE(site.toml.find("#   DNS = 9.9.9.9"), std::string::npos);
   EXPECT_NE(site.toml.find("(echo (a key))"), std::string::npos) << site.toml;
   EXPECT_EQ(site.notes.front(), "/etc/wireguard/wg0.conf:5: DNS is not carried over");
+}
+
+TEST(GreLinks, OptionsOfTheDeliveryHeaderComeAlong) {
+  const auto link = [](const char* kind, const std::string& ends, const char* more) {
+    return fmt::format(R"({{"ifname":"x","linkinfo":{{"info_kind":"{}","info_data":{{{},{}}}}}}})", kind, ends, more);
+  };
+  const std::string v4 = R"("local":"10.9.0.1","remote":"10.9.0.2")", v6 = R"("local":"fd00:9::1","remote":"fd00:9::2")";
+  const auto text = "[" + link("gre", v4, R"("tos":"0x1")") + "," + link("gre", v4, R"("tos":"0xb8","fwmark":"0x7")") + "," +
+                    link("ip6gre", v6, R"("encap_limit":4,"tclass":"0x20")") + "," +
+                    link("ip6gretap", v6, R"("ip6_tnl_f_use_orig_tclass":true)") + "," + link("gretap", v4, R"("pmtudisc":true)") + "," +
+                    link("gretap", v4, R"("encap":{"type":"fou"})") + "]";
+  config::Diagnostics diagnostics("links.json");
+  const auto links = parse_gre_links(text, diagnostics);
+  ASSERT_TRUE(links);
+  ASSERT_EQ(links->size(), 5U);
+  EXPECT_EQ((*links)[0].tos, "\"inherit\"");
+  EXPECT_EQ((*links)[1].tos + " " + (*links)[1].fwmark, "184 0x7");
+  EXPECT_EQ((*links)[2].tos, "32");
+  EXPECT_EQ((*links)[2].encap_limit, 4);
+  EXPECT_EQ((*links)[3].tos, "\"inherit\"");
+  EXPECT_TRUE((*links)[4].drops_what_is_too_big);
+  EXPECT_NE(diagnostics.to_string().find("gretap 'x' is left out: it goes through UDP by fou or gue"), std::string::npos);
+  auto marked = (*links)[1], bridged = (*links)[4], limited = (*links)[2];
+  marked.name = "gre-fra", bridged.name = "tap-fra", bridged.bridge = "br-lan", bridged.key = 9, limited.name = "g6";
+  ImportedSite site;
+  const auto config = imported({good(interface("10.9.0.1/30, fd00:9::1/126") + peer(kFra, "10.9.0.2/32, fd00:9::2/128"))}, {marked, bridged, limited}, &site);
+  ASSERT_EQ(config.tunnels.size(), 3U) << site.toml;
+  EXPECT_EQ(config.tunnels[0].tos, 184);
+  EXPECT_EQ(config.tunnels[2].encap_limit, 4);
+  EXPECT_NE(site.toml.find("the mark 0x7"), std::string::npos) << site.toml;
+  EXPECT_NE(site.toml.find("df = \"set\" drops it again"), std::string::npos) << site.toml;
 }
 
 TEST(ImportSite, OneInterfaceAPeerBecomesOneSite) {
