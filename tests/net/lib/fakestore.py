@@ -81,3 +81,4 @@ class FakeStore:
         with self.lock:
             self._forget(None)
             self.socket.close()
+            os.unlink(self.path)
