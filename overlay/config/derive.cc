@@ -95,6 +95,16 @@ KnownPath path_as_written(const Peer& peer) { return {.family = endpoint_family(
 
 bool finds_path_mtu(const Peer& peer) { return peer.pmtu && !peer.mtu; }
 
+bool has_fallback(const Config& config, const Peer& peer, const Prefix& prefix) {
+  const auto holds = [&](const Prefix& wider) { return wider.length() <= prefix.length() && wider.contains(prefix.address()); };
+  return std::any_of(config.peers.begin(), config.peers.end(), [&](const Peer& other) {
+    const auto rules = other.accept.rules();
+    return other.enabled && other.name != peer.name &&
+           (std::any_of(other.allowed_ips.begin(), other.allowed_ips.end(), holds) ||
+            std::any_of(rules.begin(), rules.end(), [&](const routing::CeilingRule& rule) { return holds(rule.prefix); }));
+  });
+}
+
 Mtu peer_inner_mtu(const Config& config, const Peer& peer, const KnownPath& path) {
   if (peer.mtu) return *peer.mtu;
   if (path.inner && finds_path_mtu(peer)) return *path.inner;

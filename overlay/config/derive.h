@@ -44,6 +44,9 @@ std::optional<Family> endpoint_family(const Peer& peer);
 // only it can open it, so both ends keep it alive.
 std::chrono::seconds effective_keepalive(const Peer& peer);
 
+// Whether another peer may carry a static prefix of this one: by a shorter one of its own, or by routing within its ceiling.
+bool has_fallback(const Config& config, const Peer& peer, const Prefix& prefix);
+
 // Both ends of a tunnel's delivery packets, always of one family.
 struct Delivery {
   IpAddress local;

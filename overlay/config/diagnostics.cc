@@ -6,7 +6,10 @@
 
 namespace greywire::config {
 
+// Part of a text may be quoted from the file.
 void Diagnostics::add(Diagnostic diagnostic) {
+  std::replace_if(diagnostic.text.begin(), diagnostic.text.end(),
+                  [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
   const auto after = std::upper_bound(entries_.begin(), entries_.end(), diagnostic.at,
                                       [](const SourcePosition& at, const Diagnostic& d) { return at < d.at; });
   entries_.insert(after, std::move(diagnostic));

@@ -32,6 +32,7 @@ class Diagnostics {
 
   explicit Diagnostics(std::string file_name) : file_name_(std::move(file_name)) {}
 
+  // Control characters become '?'.
   void error(SourcePosition at, std::string text);
   void warning(SourcePosition at, std::string text);
 

@@ -21,9 +21,7 @@ void Reading::wrong_type(const TomlNode& node) {
 }
 
 void Reading::refuse(const TomlNode& node, std::string_view error) {
-  std::string line;
-  for (const char c : error) line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  diagnostics_.error(node.at, fmt::format("'{}': {}", doc_->name, line));
+  diagnostics_.error(node.at, fmt::format("'{}': {}", doc_->name, error));
 }
 
 void Reading::wrong_choice(const TomlNode& node, std::span<const std::string_view> words) {

@@ -208,7 +208,9 @@ const std::array<Key<Peer>, 18> kPeer{{
     kOptional, kOwn},
    [](Reading& r, const TomlNode& n, Peer& p) { r.list(n, parse_host_address, p.overlay_addresses); }},
   {{"allowed_ips", "a prefix or a list of prefixes, such as [\"10.2.0.0/16\"]", "none",
-    "Static allowed-IPs beside the overlay addresses; each becomes a kernel route to `interface`.", kOptional, kOwn},
+    "Static allowed-IPs beside the overlay addresses; each becomes a kernel route to `interface` while the peer answers. While it "
+    "does not, a route behind all others (metric 4278190080) keeps packets for it from leaving in clear; not for a default route, "
+    "nor where another peer's `allowed_ips` or `accept` may carry them.", kOptional, kOwn},
    [](Reading& r, const TomlNode& n, Peer& p) { r.list(n, parse_network, p.allowed_ips); }},
   {{"accept", "a rule or a list of rules, such as [\"10.2.0.0/16 le 24\", \"@lans\"]", "nothing",
     "The ceiling: the prefixes that BGP may send to this peer, and the sources that it may send from. Each rule is "

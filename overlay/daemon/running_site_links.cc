@@ -196,7 +196,13 @@ links::LinkSpec RunningSite::desired_gateway(links::DesiredLinks& all) {
     if (to.address().is_link_local()) r.preferred_source.reset();
     all.routes.push_back(r);
   };
+  // What is for a peer that does not answer does not leave in clear by the default route: behind every other route stands one
+  // that keeps it here. zebra reads a distance of 255, which no route is used with.
+  constexpr std::uint32_t kBehindAll = 255U << 24;
   for (const auto& [name, record] : peers_) {
+    for (const Prefix& prefix : record.config->allowed_ips) {
+      if (prefix.length() != 0 && !config::has_fallback(*config_, *record.config, prefix)) route(prefix, kBehindAll);
+    }
     if (!record.reachability.usable()) continue;
     for (const IpAddress& remote : record.config->overlay_addresses) {
       if (remote.is_v4() && own_v4) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "router/crypto/system_random.h"
+#include "router/crypto/x25519.h"
 #include "router/gre/tunnel.h"
 #include "router/packet/ip_header.h"
 #include "router/wireguard/cookie.h"

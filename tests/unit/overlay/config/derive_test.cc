@@ -177,6 +177,29 @@ TEST(Mss, IsClampedForRoutedLinksByDefault) {
   EXPECT_EQ(derived.tunnels.at(1).mss, (MssLimits{1362, 1342})) << "what goes through in one piece, not the bridge's 1500";
 }
 
+TEST(Derived, AFallbackIsAnotherPeerThatMayCarryThePrefix) {
+  Config config = config_with(peer_at(""));
+  config.peers.push_back(peer_at(""));
+  Peer& other = config.peers.back();
+  other.name = "hub";
+  const Prefix lan = *Prefix::parse("10.2.3.0/24");
+  const auto falls_back = [&] { return has_fallback(config, config.peers.front(), lan); };
+  EXPECT_FALSE(falls_back());
+  config.peers.front().allowed_ips = {lan, *Prefix::parse("10.2.0.0/16")};
+  EXPECT_FALSE(falls_back()) << "its own are none";
+  for (const char* carries : {"10.2.3.0/24", "10.0.0.0/8", "0.0.0.0/0"}) {
+    other.allowed_ips = {*Prefix::parse(carries)};
+    EXPECT_TRUE(falls_back()) << carries;
+  }
+  other.enabled = false;
+  EXPECT_FALSE(falls_back());
+  other.enabled = true;
+  other.allowed_ips = {*Prefix::parse("10.2.3.0/25"), *Prefix::parse("fd00::/8")};
+  EXPECT_FALSE(falls_back()) << "longer, or of the other family";
+  other.accept = routing::Ceiling({*routing::CeilingRule::parse("10.0.0.0/8 le 16")});
+  EXPECT_TRUE(falls_back());
+}
+
 TEST(Derived, ATunnelToADisabledPeerIsDisabled) {
   auto config = config_with(peer_at("192.0.2.2:51820"));
   config.tunnels = {tunnel_of(TunnelKind::kGre)};
