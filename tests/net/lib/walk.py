@@ -111,9 +111,10 @@ class Services:
 
 
 class Walk:
-    def __init__(self, document, hosts, exchange=()):
-        """`hosts`: name -> namespace of walk_host(). `exchange`: pairs of words, for `exchanged on`."""
-        self.document, self.hosts, self.exchange = document, hosts, exchange
+    def __init__(self, document, hosts, exchange=(), instead=()):
+        """`hosts`: name -> namespace of walk_host(). `exchange`: pairs of words, for `exchanged on`. `instead`: pairs of a word of the
+        page's files, such as the key that a whole config needs, and what is written for it."""
+        self.document, self.hosts, self.exchange, self.instead = document, hosts, exchange, instead
         self.services = {name: Services(host) for name, host in hosts.items()}
         self.left = [b for b in blocks(ROOT, document) if b.kind in ("on", "file", "shown")]
         check(f"{document} is walked by this test", self.left and walked_by(ROOT, document) is not None)
@@ -154,6 +155,8 @@ class Walk:
         where, _, exchanged = where.partition(", exchanged on ")
         for name in [*where.split(" and "), *([exchanged] if exchanged else [])]:
             text, target = block.text, path
+            for word, better in self.instead:
+                text = text.replace(word, better)
             if name == exchanged:
                 text, target = self._exchanged(text), self._exchanged(path)
             with open(self._path(self.hosts[name], target), "w", encoding="utf-8") as out:
