@@ -259,7 +259,7 @@ std::string render_peers(const SiteStatus& status, const Look& look) {
     out += line("preshared", peer.preshared_key ? "yes" : "", look);
     out += line("endpoint", peer.endpoint ? peer.endpoint->to_string() : std::string("none yet"), look);
     out += line("handshake", handshake_text(peer), look);
-    if (peer.previous_key) out += line("our key", "the previous one: it does not know the new one yet", look);
+    if (peer.previous_key) out += line("our key", "the previous one: nothing came under the new one yet", look);
     out += line("traffic",
                 fmt::format("{} received, {} sent", bytes_text(peer.rx_bytes), bytes_text(peer.tx_bytes)),
                 look);

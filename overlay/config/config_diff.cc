@@ -18,7 +18,10 @@ struct Rule {
 
 constexpr Rule<Site> kSite[] = {
     {"name", [](const Site& a, const Site& b) { return a.name != b.name; }},
-    {"private_key_file"},
+    {"private_key_file",  // at run time only where the key before goes on counting, or comes back
+     [](const Site& a, const Site& b) {
+       return !(a.private_key == b.private_key) && !(b.previous_key == a.private_key) && !(b.private_key == a.previous_key);
+     }},
     {"previous_key_file"},
     {"listen_port", [](const Site& a, const Site& b) { return a.listen_port != b.listen_port; }},
     {"interface", [](const Site& a, const Site& b) { return a.interface != b.interface; }},

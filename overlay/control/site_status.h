@@ -26,7 +26,7 @@ struct PeerReport {
   std::optional<Endpoint> endpoint;
   std::optional<std::chrono::seconds> handshake_age;  // absent: never
   std::uint64_t handshakes = 0;  // that completed
-  bool previous_key = false;     // of ours: the last one was with it (`previous_key_file`)
+  bool previous_key = false;     // of ours (`previous_key_file`): all that it knows, as far as we have heard
   std::uint64_t rx_bytes = 0;
   std::uint64_t tx_bytes = 0;
   std::chrono::seconds persistent_keepalive{0};  // 0 = off

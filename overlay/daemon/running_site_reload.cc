@@ -54,7 +54,8 @@ control::ReloadReport RunningSite::reload(std::optional<std::chrono::seconds> tr
       auto fresh = std::make_shared<const config::Config>(std::move(*loaded.config));
       const config::ConfigDiff diff = config::diff(*config_, *fresh);
       for (const auto& change : diff.needs_restart) {
-        report.errors.push_back(fmt::format("{}: {} changed: that needs a restart", at(options_.config_file, change.at), change.key));
+        report.errors.push_back(fmt::format("{}: {} changed: that needs {}a restart", at(options_.config_file, change.at), change.key,
+                                            change.key.starts_with("'private_key_file'") ? "`previous_key_file`, for the key before, or " : ""));
       }
       if (report.errors.empty()) take(diff, std::move(fresh), trial, report);
     }
@@ -201,12 +202,15 @@ void RunningSite::change_peer(const config::Peer& old) {
   PeerRecord& record = peers_.at(old.name);
   if (record.config->public_key != old.public_key) {
     remove_foreign(record.config->public_key);
-    engine_->change_key(old.public_key, record.config->public_key);
+    if (!engine_->change_key(old.public_key, record.config->public_key)) {
+      alert(fmt::format("peer {}: its new public_key is another peer's: restart the site", old.name));
+    }
   }
   engine_->change_peer(settings_of(*record.config));
   record.reachability.set_config({record.config->hold_up, record.config->flap_damping}, engine::boot_now());
   if (!record.config->liveness || record.config->overlay_addresses.empty()) record.reachability.assume_alive();
   if (record.config->endpoints != old.endpoints) find_endpoints(record);
+  if (record.config->public_key != old.public_key) engine_->initiate(record.id);
 }
 
 void RunningSite::remove_tunnel(const std::string& name) {

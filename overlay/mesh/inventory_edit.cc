@@ -68,15 +68,19 @@ Result<std::string> with_public_key(std::string_view text, const Inventory& inve
     return Error{fmt::format("this is the key of site '{}'{}", other.name, other.revoked ? ", which is revoked" : "")};
   }
   if (rotating && !site->enrolled()) return Error{fmt::format("site '{}' has no key yet: leave out --rotate", name)};
+  if (rotating && site->public_key == key) return Error{fmt::format("site '{}' has this key already", name)};
+  if (rotating && site->rotating) {
+    return Error{fmt::format("site '{}' is rotating already, and has room for one previous key: finish that first, with 'rotating = false'", name)};
+  }
   Inventory wanted = inventory;
   Site& other = wanted.sites[static_cast<std::size_t>(site - inventory.sites.data())];
   other.public_key = key;
   auto out = changed(text, *site, "public_key", fmt::format("\"{}\"", site->public_key.to_base64()),
                      fmt::format("\"{}\"", key.to_base64()), wanted);
-  if (!out || !rotating || site->rotating) return out;
+  if (!out || rotating == site->rotating) return out;
   const auto again = parse_inventory(*out, "").inventory;
-  other.rotating = true;
-  return changed(*out, *again->find(name), "rotating", "false", "true", wanted);
+  other.rotating = rotating;  // without --rotate the key before counts no more
+  return changed(*out, *again->find(name), "rotating", rotating ? "false" : "true", rotating ? "true" : "false", wanted);
 }
 
 Result<std::string> with_revoked(std::string_view text, const Inventory& inventory, std::string_view name) {

@@ -140,7 +140,7 @@ wireguard::DeviceStatus Engine::Protocol::status() {
     p.persistent_keepalive = peer->persistent_keepalive;
     p.last_handshake = peer->last_handshake;
     p.handshakes = peer->handshakes;
-    p.knows_previous_key = peer->identity == wireguard::IdentitySlot::kPrevious;
+    p.knows_previous_key = !device_.previous_identity().empty() && !peer->knows_own;
     p.handshake_pending = peer->handshake.initiation_pending;
     p.rx_bytes = peer->shared->rx_bytes.load(std::memory_order_relaxed);
     p.tx_bytes = peer->shared->tx_bytes.load(std::memory_order_relaxed);
@@ -163,11 +163,15 @@ int Engine::Protocol::set_private_key(const PrivateKey& key) {
 void Engine::Protocol::set_identities(const PrivateKey& key, const PrivateKey& previous) {
   device_.set_identities(key, previous, now());
   publish_receiver_keys();
+  for (const auto* identity : {&device_.identity(), &device_.previous_identity()}) {
+    const auto* self = identity->empty() ? nullptr : device_.find(identity->public_key);
+    if (self != nullptr) drop_peer(self->id);
+  }
 }
 
 bool Engine::Protocol::change_key(const PublicKey& from, const PublicKey& to) {
   wireguard::Peer* peer = device_.find(from);
-  return peer != nullptr && device_.change_key(*peer, to, now());
+  return peer != nullptr && device_.change_key(*peer, to);
 }
 
 int Engine::Protocol::set_fwmark(std::uint32_t mark) {

@@ -9,8 +9,10 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <iterator>
@@ -27,7 +29,6 @@ constexpr unsigned kOldMaxSegments = 64;  // UDP_MAX_SEGMENTS before Linux 6.9
 constexpr unsigned kNewMaxSegments = 128;
 constexpr int kPairTries = 100;  // to find a port that is free in both families
 constexpr int kHandshakeBuffer = 128 << 10;  // some 300 handshake messages
-constexpr int kLaneBuffer = 4 << 20;         // of one of a worker's sockets for data
 // Of bulk, where routing traffic has sockets of its own and overtakes it. What is passed must lie within the peer's replay
 // window, for the kernel 8128 datagrams; the kernel doubles the figure, and counts a full datagram as some 1.5 KB.
 constexpr int kBulkSendBuffer = 2 << 20;
@@ -72,6 +73,17 @@ unsigned probe_max_segments(Family family) {
                      ::sendto(fd, train, sizeof train, 0, reinterpret_cast<sockaddr*>(&address), size) > 0;
   ::close(fd);
   return taken ? kNewMaxSegments : kOldMaxSegments;
+}
+
+// Of each of the sockets for data, all of which an attacker may fill: together they take a 16th of the memory at most. The
+// kernel doubles the figure.
+int lane_buffer(unsigned workers) {
+  constexpr int kMost = 4 << 20, kLeast = 128 << 10;
+  struct sysinfo machine {};
+  if (::sysinfo(&machine) != 0) return kMost;
+  const std::uint64_t bytes = std::uint64_t{machine.totalram} * machine.mem_unit;
+  const std::uint64_t each = bytes / 16 / (std::uint64_t{workers} * UdpSocket::kDataLanes * 2) / 2;
+  return static_cast<int>(std::clamp<std::uint64_t>(each, kLeast, kMost));
 }
 
 void set_buffer(int fd, int forced, int plain, int bytes) {
@@ -133,7 +145,7 @@ FamilySockets share_out(std::vector<UdpSocket> group, unsigned workers, std::uin
   if (!steered) return out;
   for (UdpSocket& socket : out.data) {
     set_buffer(socket.fd(), SO_SNDBUFFORCE, SO_SNDBUF, kBulkSendBuffer);
-    set_buffer(socket.fd(), SO_RCVBUFFORCE, SO_RCVBUF, kLaneBuffer);
+    set_buffer(socket.fd(), SO_RCVBUFFORCE, SO_RCVBUF, lane_buffer(workers));
   }
   next += lanes;
   out.routing.assign(next, next + workers);

@@ -43,19 +43,38 @@ void Device::set_identities(const PrivateKey& key, const PrivateKey& previous, N
   if (old.private_key == fresh.private_key) old = {};
   old.slot = IdentitySlot::kPrevious;
   if (fresh.private_key == identity_->private_key && old.private_key == previous_identity_->private_key) return;
+  // What an identity of before is now; nothing where it is gone.
+  const auto now_is = [&](IdentitySlot before) -> std::optional<IdentitySlot> {
+    const PrivateKey& used = identity_of(before).private_key;
+    if (!fresh.empty() && used == fresh.private_key) return IdentitySlot::kOwn;
+    if (!old.empty() && used == old.private_key) return IdentitySlot::kPrevious;
+    return std::nullopt;
+  };
+  const bool same_own = now_is(IdentitySlot::kOwn) == IdentitySlot::kOwn;
   for (auto& [id, peer] : peers_) {
-    const PrivateKey& used = identity_of(peer->identity).private_key;
-    const bool stays = used == fresh.private_key, is_previous = !old.empty() && used == old.private_key;
     const bool had_session = peer->has_session();
     forget_initiation(*peer);
-    if (!stays && !is_previous) {
-      erase_keys(*peer);
-      peer->handshake.last_initiation_accepted.reset();
-    }
     peer->last_initiation_sent.reset();
-    peer->identity = is_previous ? IdentitySlot::kPrevious : IdentitySlot::kOwn;
-    peer->handshake.set_keys(fresh, peer->public_key());
-    peer->handshake.set_previous(old);
+    for (SessionPtr* session : {&peer->previous, &peer->current, &peer->next}) {
+      if (!*session) continue;
+      if (const auto slot = now_is((*session)->made_under)) {
+        (*session)->made_under = *slot;
+      } else {
+        retire(std::move(*session));
+      }
+    }
+    HandshakeState& handshake = peer->handshake;
+    Timestamp latest[2] = {};
+    for (const IdentitySlot before : {IdentitySlot::kOwn, IdentitySlot::kPrevious}) {
+      if (const auto slot = now_is(before)) latest[static_cast<int>(*slot)] = handshake.latest_timestamp_as(before);
+    }
+    handshake.latest_timestamp = latest[0];
+    handshake.previous_latest_timestamp = latest[1];
+    handshake.last_initiation_accepted.reset();
+    handshake.set_keys(fresh, peer->public_key());
+    handshake.set_previous(old);
+    peer->identity = now_is(peer->identity).value_or(IdentitySlot::kOwn);
+    peer->knows_own = (same_own && peer->knows_own) || (peer->current && peer->current->made_under == IdentitySlot::kOwn);
     if (had_session && !peer->has_session()) peer->retransmit_at = now.boot;
     reschedule(*peer, now.boot);
   }
@@ -63,20 +82,25 @@ void Device::set_identities(const PrivateKey& key, const PrivateKey& previous, N
   *previous_identity_ = old;
 }
 
-bool Device::change_key(Peer& peer, const PublicKey& key, Now now) {
-  if (key == peer.public_key()) return true;
+bool Device::change_key(Peer& peer, const PublicKey& key) {
+  const PublicKey left = peer.public_key();
+  if (key == left) return true;
   if (find(key) != nullptr) return false;
-  by_key_.erase(peer.public_key());
+  by_key_.erase(left);
   by_key_[key] = &peer;
   forget_initiation(peer);
-  peer.handshake.set_keys(*identity_, key);
-  peer.handshake.set_previous(*previous_identity_);
-  peer.handshake.latest_timestamp = {};
-  peer.handshake.last_initiation_accepted.reset();
+  HandshakeState& handshake = peer.handshake;
+  if (peer.left_keys.size() == Peer::kLeftKeys) peer.left_keys.erase(peer.left_keys.begin());
+  peer.left_keys.push_back({left, std::max(handshake.latest_timestamp, handshake.previous_latest_timestamp)});
+  handshake.set_keys(*identity_, key);
+  handshake.set_previous(*previous_identity_);
+  handshake.latest_timestamp = handshake.previous_latest_timestamp = {};
+  for (const auto& before : peer.left_keys) {
+    if (before.key == key) handshake.latest_timestamp = handshake.previous_latest_timestamp = before.latest;
+  }
+  handshake.last_initiation_accepted.reset();
   peer.authenticator.set_remote(key);
   peer.last_initiation_sent.reset();
-  start_handshake(peer, now, false);
-  reschedule(peer, now.boot);
   return true;
 }
 
@@ -244,10 +268,11 @@ void Device::begin_sending(Peer& peer, Session& session, Now now) {
   if (session_told_) session_told_(peer.id);
 }
 
-Session& Device::install(Peer& peer, const Established& established, bool initiator, Now now) {
+Session& Device::install(Peer& peer, const Established& established, IdentitySlot as, bool initiator, Now now) {
   SessionPtr made = session_memory_->make<Session>(*peer.shared, established.keys, established.local_index,
                                                    established.remote_index, initiator, now.boot);
   Session& session = *made;
+  session.made_under = as;
   if (initiator) {
     if (peer.next) {
       retire(std::move(peer.previous));

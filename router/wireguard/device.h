@@ -62,9 +62,9 @@ class Device {
   void set_identities(const PrivateKey& key, const PrivateKey& previous, Now now);
   const Identity& identity() const { return *identity_; }
   const Identity& previous_identity() const { return *previous_identity_; }  // empty: none
-  // The same peer under another key: its sessions go on until they are renewed, which begins now. False where another peer
-  // has that key already.
-  bool change_key(Peer& peer, const PublicKey& key, Now now);
+  // The same peer under another key: its sessions go on until they are renewed; initiate() begins with that. False where
+  // another peer has that key already.
+  bool change_key(Peer& peer, const PublicKey& key);
   Peer& add_peer(const PublicKey& key, Origin origin);  // the existing one when there is one
   Peer* find(const PublicKey& key);
   Peer* find(PeerId id);
@@ -136,7 +136,7 @@ class Device {
 
   // Sends what waits under `session` and then publishes it to the workers.
   void begin_sending(Peer& peer, Session& session, Now now);
-  Session& install(Peer& peer, const Established& established, bool initiator, Now now);
+  Session& install(Peer& peer, const Established& established, IdentitySlot as, bool initiator, Now now);
   void promote_next(Peer& peer, Now now);
   void retire(SessionPtr session);
   void erase_keys(Peer& peer);

@@ -21,8 +21,9 @@ void Device::receive_handshake(std::span<const std::uint8_t> datagram, const Rou
 
 void Device::receive_initiation(std::span<const std::uint8_t> datagram, const Route& from, Now now) {
   const auto message = datagram.first<kInitiationSize>();
-  auto opened = open_initiation(*identity_, message);
-  if (!opened) opened = open_initiation(*previous_identity_, message);
+  // mac1 says which identity it was made for.
+  const bool for_previous = !previous_identity_->empty() && ReceiverKeys(previous_identity_->public_key).mac1_valid(message);
+  const auto opened = open_initiation(for_previous ? *previous_identity_ : *identity_, message);
   if (!opened) return drops_.count(DropReason::kBadHandshake);
   Peer* peer = find(opened->remote_static);
   if (peer == nullptr) return drops_.count(DropReason::kUnknownPeer);
@@ -41,8 +42,7 @@ void Device::receive_initiation(std::span<const std::uint8_t> datagram, const Ro
     index_table_.free(index);
     return drops_.count(DropReason::kBadHandshake);
   }
-  peer->identity = opened->made_for;
-  install(*peer, *established, false, now);
+  install(*peer, *established, opened->made_for, false, now);
   send_handshake_message(*peer, reply, now);
   reschedule(*peer, now.boot);
 }
@@ -61,8 +61,7 @@ void Device::receive_response(std::span<const std::uint8_t> datagram, const Rout
   if (peer->shared->roam(from)) outbox_.endpoint_changed(*peer);
   peer->shared->any_received(now.boot);
   peer->race.end();
-  peer->identity = as;
-  Session& session = install(*peer, *established, true, now);
+  Session& session = install(*peer, *established, as, true, now);
   handshake_complete(*peer, now);
   begin_sending(*peer, session, now);
   reschedule(*peer, now.boot);

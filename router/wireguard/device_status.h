@@ -26,7 +26,7 @@ struct PeerStatus {
   std::uint16_t persistent_keepalive = 0;  // seconds, 0 = off
   WallTime last_handshake;                 // zero: never
   std::uint64_t handshakes = 0;            // that completed
-  bool knows_previous_key = false;         // its last handshake was with our previous identity, or was before that was one
+  bool knows_previous_key = false;         // for all we know: no handshake was under our own identity since there is a previous one
   bool handshake_pending = false;          // an initiation is under way and unanswered
   std::uint64_t rx_bytes = 0;
   std::uint64_t tx_bytes = 0;

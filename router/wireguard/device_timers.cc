@@ -47,10 +47,11 @@ void Device::start_handshake(Peer& peer, Now now, bool retry) {
     if (peer.retransmit_at == kNever) peer.retransmit_at = *peer.last_initiation_sent + kRekeyTimeout + peer.jitter;
     return;
   }
-  // While the key is being exchanged the peer may know either: what is not answered is tried under the other.
-  const IdentitySlot last = peer.handshake.sent_as;
-  const IdentitySlot other = last == IdentitySlot::kOwn ? IdentitySlot::kPrevious : IdentitySlot::kOwn;
-  const IdentitySlot as = retry && peer.handshake.usable_as(other) ? other : retry ? last : peer.identity;
+  // While the key is being exchanged the peer may know either: what was not answered is tried under the other.
+  IdentitySlot as = peer.identity;
+  if (peer.handshake.initiation_pending) {
+    as = peer.handshake.sent_as == IdentitySlot::kOwn ? IdentitySlot::kPrevious : IdentitySlot::kOwn;
+  }
   send_initiation(peer, peer.handshake.usable_as(as) ? as : IdentitySlot::kOwn, now);
 }
 
@@ -89,6 +90,8 @@ void Device::handshake_complete(Peer& peer, Now now) {
   peer.retransmit_at = kNever;
   peer.attempts = 0;
   peer.last_minute_handshake = false;
+  peer.identity = peer.current->made_under;
+  peer.knows_own = peer.identity == IdentitySlot::kOwn;
   peer.last_handshake = now.wall;
   ++peer.handshakes;
 }

@@ -177,12 +177,13 @@ std::optional<DropReason> accept_initiation(HandshakeState& peer, const OpenedIn
   if (!decrypt_and_hash(t, key, message.subspan(initiation::kTimestamp, kTimestampSize + kTagSize), stamp)) {
     return DropReason::kBadHandshake;
   }
-  if (std::memcmp(stamp.data(), peer.latest_timestamp.data(), kTimestampSize) <= 0) return DropReason::kHandshakeReplay;
+  Timestamp& latest = peer.latest_timestamp_as(opened.made_for);
+  if (std::memcmp(stamp.data(), latest.data(), kTimestampSize) <= 0) return DropReason::kHandshakeReplay;
   if (peer.last_initiation_accepted && now - *peer.last_initiation_accepted < kMinInitiationInterval) {
     return DropReason::kHandshakeFlood;
   }
 
-  peer.latest_timestamp = stamp;
+  latest = stamp;
   peer.last_initiation_accepted = now;
   accepted.remote_ephemeral = opened.remote_ephemeral;
   accepted.remote_index = opened.remote_index;

@@ -22,9 +22,6 @@
 
 namespace greywire::wireguard {
 
-// A device has one identity, and beside it the previous one while its key is being exchanged.
-enum class IdentitySlot : std::uint8_t { kOwn, kPrevious };
-
 // A static key pair of this device. Without one (zero) no handshake is made or answered.
 struct Identity {
   PrivateKey private_key;
@@ -62,13 +59,18 @@ struct HandshakeState {
   PrivateKey ephemeral;
   Transcript sent;
 
-  // The greatest stamp accepted from the peer, and when an initiation of it was last accepted.
+  // The greatest stamp accepted from the peer, in initiations for either identity, and when one was last accepted. Who has
+  // stolen the previous key can forge what is for it, and must not keep the peer from calling with the new one.
   Timestamp latest_timestamp{};
+  Timestamp previous_latest_timestamp{};
   std::optional<TimePoint> last_initiation_accepted;
 
   void set_keys(const Identity& own, const PublicKey& remote);  // forgets the previous identity's
   void set_previous(const Identity& previous);                  // after set_keys
   bool usable_as(IdentitySlot slot) const { return slot == IdentitySlot::kOwn ? usable : previous_usable; }
+  Timestamp& latest_timestamp_as(IdentitySlot slot) {
+    return slot == IdentitySlot::kOwn ? latest_timestamp : previous_latest_timestamp;
+  }
   const SharedSecret& static_static_as(IdentitySlot slot) const {
     return slot == IdentitySlot::kOwn ? static_static : previous_static_static;
   }

@@ -29,6 +29,15 @@ struct Peer {
 
   HandshakeState handshake;
   IdentitySlot identity = IdentitySlot::kOwn;  // of ours under which the last handshake completed
+  bool knows_own = false;  // that was kOwn, since the device has the identity that it has
+  // Keys that the peer had before, the last ones, and the greatest stamp that came under each: one that comes back takes no
+  // initiation of its first time again.
+  struct LeftKey {
+    PublicKey key;
+    Timestamp latest{};
+  };
+  static constexpr std::size_t kLeftKeys = 4;
+  std::vector<LeftKey> left_keys;
   MessageAuthenticator authenticator;
 
   // The initiation that waits for its response, with its MACs, and where else it goes meanwhile.

@@ -22,6 +22,9 @@ struct TransportKeys {
   SymmetricKey receive;
 };
 
+// A device has one identity, and beside it the previous one while its key is being exchanged.
+enum class IdentitySlot : std::uint8_t { kOwn, kPrevious };
+
 class Session {
  public:
   Session(PeerData& owner, const TransportKeys& keys, std::uint32_t local, std::uint32_t remote, bool is_initiator,
@@ -33,6 +36,7 @@ class Session {
   const std::uint32_t remote_index;
   const bool initiator;
   const TimePoint created;
+  IdentitySlot made_under = IdentitySlot::kOwn;  // of ours; the protocol thread's
 
   const SymmetricKey& send_key() const { return keys_.send; }
   const SymmetricKey& receive_key() const { return keys_.receive; }

@@ -65,9 +65,12 @@ TEST(KeyChange, LosesNothingWhicheverEndBegins) {
     EXPECT_GE(pair.a.peer(pair.b_of_a).handshakes, handshakes + 2) << "renewed under the previous identity";
     EXPECT_TRUE(knows_previous(pair));
 
-    ASSERT_TRUE(pair.b.device.change_key(pair.b.peer(pair.a_of_b), public_of(new_key), now_at(pair.network.now())));
+    EXPECT_FALSE(pair.a.peer(pair.b_of_a).knows_own);
+    ASSERT_TRUE(pair.b.device.change_key(pair.b.peer(pair.a_of_b), public_of(new_key)));
+    pair.b.initiate(pair.a_of_b, pair.network.now());
     traffic.run_for(1s);
-    EXPECT_FALSE(knows_previous(pair)) << "B called at once";
+    EXPECT_FALSE(knows_previous(pair));
+    EXPECT_TRUE(pair.a.peer(pair.b_of_a).knows_own);
     traffic.run_for(400s);
     traffic.expect_nothing_lost("B knows the new key");
 
@@ -78,28 +81,32 @@ TEST(KeyChange, LosesNothingWhicheverEndBegins) {
   }
 }
 
-// A peer that was given the new key while A goes on calling under the previous one: the retry finds out.
+// A peer that was given the new key, and calls nobody itself, while A goes on calling under the previous one: the next try finds
+// out, however much traffic asks for handshakes meanwhile.
 TEST(KeyChange, AnInitiationThatIsNotAnsweredIsTriedUnderTheOtherKey) {
-  PairOptions options;
-  options.b_knows_a = false;  // only A can begin
-  Pair pair(draw_seed("AnInitiationThatIsNotAnsweredIsTriedUnderTheOtherKey"), options);
-  pair.connect();
-  const PrivateKey old_key = pair.a.device.identity().private_key, new_key = key_of(3);
-  pair.a.device.set_identities(new_key, old_key, now_at(pair.network.now()));
-  pair.b.device.set_endpoint(pair.b.peer(pair.a_of_b), {});
-  ASSERT_TRUE(pair.b.device.change_key(pair.b.peer(pair.a_of_b), public_of(new_key), now_at(pair.network.now())));
-  pair.run_for(1s);
-  pair.log.clear();
-  pair.network.run_until(pair.network.now() + 200s);  // the session has ended
-  pair.log.clear();
-  const TimePoint asked = pair.network.now();
-  pair.send_from_a();
-  pair.run_for(30s);
-  EXPECT_EQ(pair.b.take_delivered().size(), 1U);
-  const auto calls = pair.logged(1, false);
-  ASSERT_EQ(calls.size(), 2U) << "under the previous key first, which B knows no more";
-  EXPECT_LE(calls[1].when - asked, 6s);
-  EXPECT_FALSE(knows_previous(pair));
+  for (const Duration interval : {Duration(10s), Duration(100ms), Duration(10ms)}) {
+    PairOptions options;
+    options.b_knows_a = false;
+    Pair pair(draw_seed("AnInitiationThatIsNotAnsweredIsTriedUnderTheOtherKey"), options);
+    pair.connect();
+    const PrivateKey old_key = pair.a.device.identity().private_key, new_key = key_of(3);
+    pair.a.device.set_identities(new_key, old_key, now_at(pair.network.now()));
+    pair.b.device.set_endpoint(pair.b.peer(pair.a_of_b), {});
+    ASSERT_TRUE(pair.b.device.change_key(pair.b.peer(pair.a_of_b), public_of(new_key)));
+    pair.network.run_until(pair.network.now() + 200s);  // the session has ended
+    pair.log.clear();
+    const TimePoint asked = pair.network.now();
+    while (pair.network.now() < asked + 20s && knows_previous(pair)) {
+      pair.send_from_a();
+      pair.run_for(interval);
+    }
+    EXPECT_FALSE(knows_previous(pair));
+    const auto calls = pair.logged(1, false);
+    ASSERT_EQ(calls.size(), 2U) << "under the previous key first, which B knows no more";
+    EXPECT_LE(calls[1].when - asked, 6s);
+    pair.run_for(1s);
+    EXPECT_FALSE(pair.b.take_delivered().empty());
+  }
 }
 
 TEST(KeyChange, TheEndOfTheWindowEndsSessionsOfThePreviousKey) {
@@ -131,11 +138,65 @@ TEST(KeyChange, GoingBackKeepsWhatIsUnderTheFirstKey) {
   traffic.expect_nothing_lost("back under the first key");
 }
 
+// Each of the three sessions ends with the identity that it was made under.
+TEST(KeyChange, ASessionOfThePreviousKeyEndsBesideOneOfTheNewKey) {
+  Pair pair(draw_seed("ASessionOfThePreviousKeyEndsBesideOneOfTheNewKey"));
+  pair.connect();
+  const PrivateKey old_key = pair.a.device.identity().private_key;
+  pair.a.device.set_identities(key_of(5), old_key, now_at(pair.network.now()));
+  ASSERT_TRUE(pair.b.device.change_key(pair.b.peer(pair.a_of_b), public_of(key_of(5))));
+  pair.b.initiate(pair.a_of_b, pair.network.now());
+  pair.run_for(1s);
+  ASSERT_TRUE(pair.a.peer(pair.b_of_a).previous);
+  EXPECT_EQ(pair.a.peer(pair.b_of_a).previous->made_under, IdentitySlot::kPrevious);
+  pair.a.device.set_identities(key_of(5), {}, now_at(pair.network.now()));
+  EXPECT_FALSE(pair.a.peer(pair.b_of_a).previous);
+  EXPECT_TRUE(pair.a.peer(pair.b_of_a).current);
+}
+
+// Whoever recorded a call that B made under its first key cannot use it again once that key has come back.
+TEST(KeyChange, AKeyThatComesBackTakesNoOldInitiation) {
+  Pair pair(draw_seed("AKeyThatComesBackTakesNoOldInitiation"));
+  pair.b.initiate(pair.a_of_b, pair.network.now());
+  Bytes recorded;
+  for (const auto& datagram : pair.b.take_sent()) {
+    if (datagram.type() == 1) recorded = datagram.bytes;
+    pair.a.receive(datagram.bytes, pair.b_at, pair.network.now());
+  }
+  ASSERT_FALSE(recorded.empty());
+  const PublicKey first = pair.b.public_key();
+  ASSERT_TRUE(pair.a.device.change_key(pair.a.peer(pair.b_of_a), public_of(key_of(9))));
+  ASSERT_TRUE(pair.a.device.change_key(pair.a.peer(pair.b_of_a), first));
+  pair.run_for(1s);
+  pair.a.receive(recorded, endpoint("203.0.113.66:1"), pair.network.now());
+  EXPECT_EQ(pair.a.drops(DropReason::kHandshakeReplay), 1U);
+  EXPECT_NE(pair.a.shared(pair.b_of_a).route().remote, endpoint("203.0.113.66:1"));
+}
+
+// With the previous private key anybody can forge a call of B for it, with a stamp beyond all others: what is for the new key
+// goes on counting by itself.
+TEST(KeyChange, StampsCountForOneIdentity) {
+  Pair pair(draw_seed("StampsCountForOneIdentity"));
+  pair.connect();
+  const PrivateKey old_key = pair.a.device.identity().private_key;
+  pair.a.device.set_identities(key_of(5), old_key, now_at(pair.network.now()));
+  auto& handshake = pair.a.peer(pair.b_of_a).handshake;
+  EXPECT_EQ(handshake.latest_timestamp, wireguard::Timestamp{});
+  handshake.previous_latest_timestamp.fill(0xff);
+  ASSERT_TRUE(pair.b.device.change_key(pair.b.peer(pair.a_of_b), public_of(key_of(5))));
+  pair.b.initiate(pair.a_of_b, pair.network.now());
+  pair.run_for(1s);
+  EXPECT_FALSE(knows_previous(pair));
+  EXPECT_NE(handshake.latest_timestamp, wireguard::Timestamp{});
+  pair.a.device.set_identities(key_of(5), {}, now_at(pair.network.now()));
+  EXPECT_EQ(handshake.previous_latest_timestamp, wireguard::Timestamp{});
+}
+
 TEST(KeyChange, AnotherPeersKeyIsRefused) {
   Pair pair(draw_seed("AnotherPeersKeyIsRefused"));
   const auto other = pair.a.add_peer(public_of(key_of(9)), {}, pair.network.now());
-  EXPECT_FALSE(pair.a.device.change_key(pair.a.peer(pair.b_of_a), public_of(key_of(9)), now_at(pair.network.now())));
-  EXPECT_TRUE(pair.a.device.change_key(pair.a.peer(other), public_of(key_of(8)), now_at(pair.network.now())));
+  EXPECT_FALSE(pair.a.device.change_key(pair.a.peer(pair.b_of_a), public_of(key_of(9))));
+  EXPECT_TRUE(pair.a.device.change_key(pair.a.peer(other), public_of(key_of(8))));
   EXPECT_EQ(pair.a.device.find(public_of(key_of(9))), nullptr);
   EXPECT_EQ(pair.a.device.find(public_of(key_of(8)))->id, other);
 }

@@ -157,6 +157,11 @@ TEST(ConfigDiff, KeysAreExchangedAtRunTime) {
   EXPECT_TRUE(changed.removed_peers.empty() && changed.added_peers.empty());
   EXPECT_EQ(changed.affected_tunnels, Names{"gre-fra"}) << "the peer's, fra";
   EXPECT_EQ(changed.changed_keys.at("peer fra"), "public_key");
+  EXPECT_TRUE(diff(after, before).needs_restart.empty()) << "and back";
+  auto alone = before;
+  alone.site.private_key = after.site.private_key;
+  ASSERT_EQ(diff(before, alone).needs_restart.size(), 1U) << "nobody knows the new key yet";
+  EXPECT_EQ(diff(before, alone).needs_restart[0].key, "'private_key_file' of [site]");
   auto swapped = before;
   ASSERT_GE(swapped.peers.size(), 2U);
   std::swap(swapped.peers[0].public_key, swapped.peers[1].public_key);

@@ -64,6 +64,16 @@ TEST(InventoryEdit, WhatCannotBeDoneIsSaid) {
   EXPECT_EQ(with_revoked(kText, inventory, "far").error().text, "there is no site 'far'; did you mean 'fra'?");
   EXPECT_EQ(with_public_key(kText, inventory, "ams", key(0)).error().text, "this is the key of site 'fra'");
   EXPECT_EQ(with_public_key(kText, inventory, "ams", key(1), true).error().text, "site 'ams' has no key yet: leave out --rotate");
+  const auto rotating = with_public_key(kText, inventory, "fra", key(1), true);
+  ASSERT_TRUE(rotating.has_value()) << rotating.error().text;
+  EXPECT_NE(rotating->find("rotating = true"), std::string::npos);
+  EXPECT_EQ(with_public_key(kText, inventory, "fra", key(0), true).error().text, "site 'fra' has this key already");
+  const auto again = with_public_key(*rotating, parsed(*rotating), "fra", key(2), true);
+  ASSERT_FALSE(again.has_value());
+  EXPECT_NE(again.error().text.find("finish that first"), std::string::npos);
+  const auto at_once = with_public_key(*rotating, parsed(*rotating), "fra", key(2));
+  ASSERT_TRUE(at_once.has_value()) << at_once.error().text;
+  EXPECT_NE(at_once->find("rotating = false"), std::string::npos) << "what came before counts no more";
   const std::string inlined = "site = [{name = \"a\", number = 1}]\n[mesh]\ntopology = \"full\"\noverlay = \"10.255.0.0/24\"\n";
   const auto refused = with_public_key(inlined, parsed(inlined), "a", key(0));
   ASSERT_FALSE(refused.has_value());
