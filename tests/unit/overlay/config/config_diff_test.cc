@@ -145,7 +145,8 @@ TEST(ConfigDiff, WhatNeedsARestartIsNamedWithItsPlace) {
 
 // The site's own key and a peer's change without a restart. A peer that takes another's key is no longer the same.
 TEST(ConfigDiff, KeysAreExchangedAtRunTime) {
-  const auto before = config(kAll);
+  auto before = config(kAll);
+  before.site.private_key = PrivateKey(std::array<std::uint8_t, kKeySize>{7});
   auto after = before;
   after.site.previous_key = before.site.private_key;
   after.site.private_key = PrivateKey(std::array<std::uint8_t, kKeySize>{1});
