@@ -347,8 +347,10 @@ class Frr:
         self.bgpd = self._daemon("bgpd", *self._configured("bgpd"))
 
     def start(self):
+        """Both, once vtysh reaches them: what it is told for a daemon that is not there yet is lost without a word."""
         self.start_zebra()
         self.start_bgpd()
+        self._wait_for_vty("bgpd", self.bgpd)
 
     def vtysh(self, *commands):
         """Runs the commands as one vtysh call, returns what it says."""
