@@ -301,8 +301,8 @@ bool asks_nobody(std::string_view command) {
 void add_mesh_options(CLI::App& command, Options& options) {
   const std::string name = command.get_name();
   if (name == "enroll" || name == "add-key" || name == "revoke") command.add_option("SITE", options.name, "the site's name")->required();
-  if (name == "add-key") command.add_option("KEY", options.key, "the public key that mesh enroll printed at the site")->required();
   if (name == "add-key") {
+    command.add_option("KEY", options.key, "the public key that mesh enroll printed at the site")->required();
     command.add_flag("--rotate", options.rotate, "the key before goes on counting: the site has it as SITE-previous.key");
   }
   if (name == "enroll") {

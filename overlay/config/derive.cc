@@ -96,7 +96,7 @@ KnownPath path_as_written(const Peer& peer) { return {.family = endpoint_family(
 bool finds_path_mtu(const Peer& peer) { return peer.pmtu && !peer.mtu; }
 
 bool has_fallback(const Config& config, const Peer& peer, const Prefix& prefix) {
-  const auto holds = [&](const Prefix& wider) { return wider.length() <= prefix.length() && wider.contains(prefix.address()); };
+  const auto holds = [&](const Prefix& wider) { return wider.contains(prefix); };
   return std::any_of(config.peers.begin(), config.peers.end(), [&](const Peer& other) {
     const auto rules = other.accept.rules();
     return other.enabled && other.name != peer.name &&

@@ -143,9 +143,10 @@ FamilySockets share_out(std::vector<UdpSocket> group, unsigned workers, std::uin
   const unsigned lanes = steered ? UdpSocket::kDataLanes * workers : workers;
   out.data.assign(next, next + lanes);
   if (!steered) return out;
+  const int receive_buffer = lane_buffer(workers);
   for (UdpSocket& socket : out.data) {
     set_buffer(socket.fd(), SO_SNDBUFFORCE, SO_SNDBUF, kBulkSendBuffer);
-    set_buffer(socket.fd(), SO_RCVBUFFORCE, SO_RCVBUF, lane_buffer(workers));
+    set_buffer(socket.fd(), SO_RCVBUFFORCE, SO_RCVBUF, receive_buffer);
   }
   next += lanes;
   out.routing.assign(next, next + workers);
