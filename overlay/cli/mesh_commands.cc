@@ -10,6 +10,7 @@
 #include "overlay/cli/new_file.h"
 #include "overlay/config/key_files.h"
 #include "overlay/config/load.h"
+#include "overlay/files/replace_file.h"
 #include "overlay/mesh/graph.h"
 #include "overlay/mesh/inventory_edit.h"
 #include "overlay/mesh/out_folder.h"
@@ -100,7 +101,7 @@ ExitCode write_inventory(const Surroundings& around, const Options& options, con
   std::error_code wrong;
   auto path = std::filesystem::canonical(options.file, wrong).string();
   if (wrong) path = options.file;
-  if (const auto written = mesh::replace_file(path, *text); !written) return cannot_write(around, written.error());
+  if (const auto written = files::replace_file(path, *text); !written) return cannot_write(around, written.error());
   if (options.json) {
     around.out << json::serialize(json::object{{"file", options.file}, {"site", options.name}}) << "\n";
   } else {

@@ -1,32 +1,14 @@
 #include "overlay/config/load.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
-#include <cstring>
 
 #include "overlay/config/check.h"
 #include "overlay/config/key_files.h"
+#include "overlay/files/read_file.h"
 #include "router/crypto/x25519.h"
 
 namespace greywire::config {
 namespace {
-
-Result<std::string> read_all(int descriptor) {
-  std::string text;
-  char buffer[65536];
-  for (;;) {
-    const auto size = ::read(descriptor, buffer, sizeof buffer);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return Error{fmt::format("cannot read the file: {}", std::strerror(errno)), errno};
-    if (size == 0) return Result<std::string>(boost::system::in_place_value, std::move(text));
-    text.append(buffer, static_cast<std::size_t>(size));
-    if (text.size() > kLargestFile) return Error{"the file is larger than 16 MiB: it is no config", EFBIG};
-  }
-}
 
 void read_keys(Config& config, Diagnostics& diagnostics) {
   auto& site = config.site;
@@ -57,10 +39,8 @@ void read_keys(Config& config, Diagnostics& diagnostics) {
 }  // namespace
 
 Result<std::string> read_file(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return Error{fmt::format("cannot open the file: {}", std::strerror(errno)), errno};
-  auto text = read_all(descriptor);
-  ::close(descriptor);
+  auto text = files::read_file(path, kLargestFile);
+  if (!text && text.error().code == EFBIG) return Error{text.error().text + ": it is no config", EFBIG};
   return text;
 }
 

@@ -1,17 +1,14 @@
 #include "overlay/daemon/last_run.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <vector>
+
+#include "overlay/files/replace_file.h"
 
 namespace greywire::daemon {
 namespace {
@@ -84,19 +81,7 @@ LastRun read_last_run(const std::string& folder) {
 }
 
 Result<void> write_last_run(const std::string& folder, const LastRun& run) {
-  std::error_code made;
-  if (std::filesystem::create_directories(folder, made)) ::chmod(folder.c_str(), 0700);
-  const std::string fresh = path_of(folder) + ".new";
-  const auto failed = [&](int code) { return Error{fmt::format("cannot write {}: {}", fresh, std::strerror(code)), code}; };
-  const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return failed(errno);
-  const std::string text = to_text(run);
-  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  const int code = errno;
-  ::close(fd);
-  if (!written) return failed(code);
-  if (::rename(fresh.c_str(), path_of(folder).c_str()) != 0) return failed(errno);
-  return {};
+  return files::replace_state(path_of(folder), to_text(run), files::OnDisk::kInTime);
 }
 
 }  // namespace greywire::daemon

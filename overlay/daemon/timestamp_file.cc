@@ -2,14 +2,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <filesystem>
 #include <string_view>
+
+#include "overlay/files/replace_file.h"
 
 namespace greywire::daemon {
 namespace {
@@ -57,19 +57,7 @@ Result<std::optional<wireguard::Timestamp>> TimestampFile::read() const {
 }
 
 Result<void> TimestampFile::write(const wireguard::Timestamp& stamp) const {
-  std::error_code made;
-  if (std::filesystem::create_directories(folder_, made)) ::chmod(folder_.c_str(), 0700);
-  if (made) return system_error("make the folder", folder_, made.value());
-  const std::string fresh = path() + ".new";
-  const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return system_error("write", fresh, errno);
-  const std::string text = label(stamp) + "\n";
-  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fdatasync(fd) == 0;
-  const int code = errno;
-  ::close(fd);
-  if (!written) return system_error("write", fresh, code);
-  if (::rename(fresh.c_str(), path().c_str()) != 0) return system_error("replace", path(), errno);
-  return {};
+  return files::replace_state(path(), label(stamp) + "\n", files::OnDisk::kNow);
 }
 
 }  // namespace greywire::daemon

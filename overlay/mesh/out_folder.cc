@@ -1,6 +1,5 @@
 #include "overlay/mesh/out_folder.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <set>
 
 #include "overlay/config/load.h"
+#include "overlay/files/replace_file.h"
 #include "overlay/mesh/text_lines.h"
 #include "overlay/mesh/unified_diff.h"
 
@@ -62,16 +62,6 @@ std::string without_comments(std::string_view text) {
   return out;
 }
 
-Result<void> write_all(int fd, std::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const auto n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return failed("write", path, n < 0 ? errno : ENOSPC);
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<std::vector<FileChange>> changes_of_folder(const std::string& folder, std::span<const SiteFile> files) {
@@ -109,27 +99,9 @@ Result<void> write_changes(const std::string& folder, std::span<const FileChange
     }
     fs::create_directories(parent, wrong);
     if (wrong) return failed("make the folder", parent, wrong.value());
-    if (auto done = replace_file(path, change.after); !done) return done;
+    if (auto done = files::replace_file(path, change.after); !done) return done;
   }
   return {};
-}
-
-Result<void> replace_file(const std::string& path, const std::string& text) {
-  struct stat before {};
-  const bool there = ::stat(path.c_str(), &before) == 0;
-  std::string fresh = path + ".XXXXXX";
-  const int fd = ::mkostemp(fresh.data(), O_CLOEXEC);
-  if (fd < 0) return failed("write", path, errno);
-  auto done = write_all(fd, text, path);
-  if (done && ::fchmod(fd, there ? before.st_mode & 07777 : 0644) != 0) done = failed("write", path, errno);
-  if (done && there && (before.st_uid != ::geteuid() || before.st_gid != ::getegid()) && ::fchown(fd, before.st_uid, before.st_gid) != 0) {
-    done = failed("keep the owner of", path, errno);
-  }
-  if (done && ::fsync(fd) != 0) done = failed("write", path, errno);
-  if (::close(fd) != 0 && done) done = failed("write", path, errno);
-  if (done && ::rename(fresh.c_str(), path.c_str()) != 0) done = failed("replace", path, errno);
-  if (!done) ::unlink(fresh.c_str());
-  return done;
 }
 
 std::string to_diff(const FileChange& change) {

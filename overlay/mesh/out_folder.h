@@ -29,9 +29,6 @@ Result<std::vector<FileChange>> changes_of_folder(const std::string& folder, std
 // and what came before it is done.
 Result<void> write_changes(const std::string& folder, std::span<const FileChange> changes);
 
-// The path's file, whole, in place of what was there; with its rights where there was one, else 0644.
-Result<void> replace_file(const std::string& path, const std::string& text);
-
 // As `diff -u` prints it.
 std::string to_diff(const FileChange& change);
 

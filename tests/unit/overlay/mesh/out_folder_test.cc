@@ -1,7 +1,6 @@
 #include "overlay/mesh/out_folder.h"
 
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -84,19 +83,6 @@ TEST(OutFolder, CommentsAloneAreNoReasonToReload) {
   const FileChange frr{Kind::kChanged, "nyc/frr.conf", "! a\nrouter bgp 1\n", "! a\nrouter bgp 2\n"};
   const std::vector<FileChange> all{comment, request, frr};
   EXPECT_EQ(sites_to_reload(all), std::vector<std::string>{"nyc"});
-}
-
-TEST(OutFolder, AReplacedFileKeepsItsRights) {
-  TemporaryDirectory directory;
-  const auto path = directory / "mesh.toml";
-  std::ofstream(path) << "old";
-  ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
-  ASSERT_TRUE(replace_file(path, "new").has_value());
-  struct stat after {};
-  ASSERT_EQ(::stat(path.c_str(), &after), 0);
-  EXPECT_EQ(after.st_mode & 07777, 0640U);
-  EXPECT_EQ(read_text(path), "new");
-  EXPECT_FALSE(replace_file(directory / "none/mesh.toml", "new").has_value());
 }
 
 TEST(UnifiedDiff, IsWhatDiffPrints) {
