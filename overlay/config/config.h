@@ -68,7 +68,7 @@ struct Site {
   std::vector<Prefix> networks;             // this site's own: never accepted from a peer
   std::optional<Mtu> mtu;                   // of `interface`, by hand
   std::string control_socket;               // absolute path; "/run/greywire/<name>.sock" unless set
-  std::string state_dir;                    // "/var/lib/greywire/<name>" unless set
+  std::string state_dir;                    // "/var/lib/greywire/<name>" unless set; beside the config file where relative
   LogLevel log_level = LogLevel::kInfo;
   std::optional<Endpoint> metrics;          // where HTTP answers with metrics; none: nowhere
   KeyPositions at;
@@ -188,6 +188,7 @@ struct Config {
   std::vector<Tunnel> tunnels;
   Underlay underlay;
   std::optional<Routing> routing;           // nullopt: no [routing], nothing is learned
+  std::string text;                         // what all this was read from; no key is in it
 
   const Peer* find_peer(std::string_view name) const;  // nullptr: none; valid until `peers` changes
 };

@@ -23,12 +23,19 @@ void Diagnostics::warning(SourcePosition at, std::string text) {
   if (entries_.size() < 2 * kMaxErrors) add({Severity::kWarning, at, std::move(text)});
 }
 
+std::string Diagnostics::line(const Diagnostic& entry) const {
+  const auto place = entry.at.line == 0 ? file_name_ : fmt::format("{}:{}:{}", file_name_, entry.at.line, entry.at.column);
+  return fmt::format("{}: {}{}", place, entry.severity == Severity::kWarning ? "warning: " : "", entry.text);
+}
+
+std::string Diagnostics::first_error() const {
+  const auto found = std::find_if(entries_.begin(), entries_.end(), [](const Diagnostic& d) { return d.severity == Severity::kError; });
+  return found == entries_.end() ? std::string() : line(*found);
+}
+
 std::vector<std::string> Diagnostics::lines() const {
   std::vector<std::string> out;
-  for (const auto& entry : entries_) {
-    const auto place = entry.at.line == 0 ? file_name_ : fmt::format("{}:{}:{}", file_name_, entry.at.line, entry.at.column);
-    out.push_back(fmt::format("{}: {}{}", place, entry.severity == Severity::kWarning ? "warning: " : "", entry.text));
-  }
+  for (const auto& entry : entries_) out.push_back(line(entry));
   if (errors_ > kMaxErrors) out.push_back(fmt::format("{}: {} more errors", file_name_, errors_ - kMaxErrors));
   return out;
 }

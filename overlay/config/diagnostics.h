@@ -46,9 +46,11 @@ class Diagnostics {
   // "site.toml:12:3: unknown key …", "site.toml:30:1: warning: …", in the order of the file, without line ends.
   std::vector<std::string> lines() const;
   std::string to_string() const;  // lines(), each ended by a line end
+  std::string first_error() const;  // its line; empty: there is none
 
  private:
   void add(Diagnostic diagnostic);
+  std::string line(const Diagnostic& entry) const;
 
   std::string file_name_;
   std::vector<Diagnostic> entries_;

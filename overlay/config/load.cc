@@ -47,11 +47,15 @@ Result<std::string> read_file(const std::string& path) {
 Loaded load(const std::string& path) {
   const auto text = read_file(path);
   if (!text) {
-    Loaded failed{std::nullopt, Diagnostics(path)};
+    Loaded failed{std::nullopt, Diagnostics(path), ""};
     failed.diagnostics.error({}, text.error().text);
     return failed;
   }
-  auto loaded = parse(*text, path);
+  return load_text(*text, path);
+}
+
+Loaded load_text(std::string_view text, const std::string& file_name) {
+  auto loaded = parse(text, file_name);
   if (!loaded.config) return loaded;
   read_keys(*loaded.config, loaded.diagnostics);
   check_keys(*loaded.config, loaded.diagnostics);

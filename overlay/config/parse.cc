@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "overlay/config/check.h"
+#include "overlay/config/key_files.h"
 #include "overlay/config/load.h"
 #include "overlay/config/section_reader.h"
 
@@ -94,11 +95,14 @@ class FileReader {
 }  // namespace
 
 Loaded parse(std::string_view text, const std::string& file_name) {
-  Loaded loaded{std::nullopt, Diagnostics(file_name)};
+  Loaded loaded{std::nullopt, Diagnostics(file_name), ""};
   const auto root = parse_toml(text, loaded.diagnostics);
   if (!root) return loaded;
   auto config = FileReader(*root, loaded.diagnostics).read();
   check(config, loaded.diagnostics);
+  config.site.state_dir = beside(file_name, config.site.state_dir);
+  config.text = text;
+  loaded.state_dir = config.site.state_dir;
   if (!loaded.diagnostics.has_errors()) loaded.config = std::move(config);
   return loaded;
 }

@@ -178,7 +178,7 @@ const std::array<Key<Site>, 12> kSite{{
    [](Reading& r, const TomlNode& n, Site& s) { r.socket_path(n, s.control_socket); }},
   {{"state_dir", "the path of a folder", "\"/var/lib/greywire/NAME\"",
     "What must survive a restart: the last handshake's time stamp, so that peers answer even when the clock was set "
-    "back. A relative path starts at the config file's folder.", kOptional},
+    "back; what a reload on trial goes back to. A relative path starts at the config file's folder.", kOptional},
    [](Reading& r, const TomlNode& n, Site& s) { r.path(n, s.state_dir); }},
   {{"log_level", "\"trace\", \"debug\", \"info\", \"warning\" or \"error\"", "\"info\"", "What is logged.", kOptional},
    [](Reading& r, const TomlNode& n, Site& s) { r.choice<LogLevel>(n, kLogLevels, s.log_level); }},

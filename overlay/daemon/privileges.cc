@@ -101,6 +101,15 @@ Rights rights_for(const config::Config& config) {
   return rights;
 }
 
+Rights either(Rights one, const Rights& other) {
+  for (const auto& [into, from] : {std::pair{&one.always, &other.always}, {&one.on_call, &other.on_call}}) {
+    for (const int capability : *from) {
+      if (!contains(*into, capability)) into->push_back(capability);
+    }
+  }
+  return one;
+}
+
 Rights rights_for_bare_device() {
   Rights rights = common_rights();
   rights.always.push_back(CAP_NET_BIND_SERVICE);

@@ -21,6 +21,7 @@ struct Rights {
 // queue); NET_BIND_SERVICE where a port is below 1024; IPC_LOCK where RLIMIT_MEMLOCK would keep keys out of locked memory.
 // On call DAC_OVERRIDE where routes come from zebra, whose socket belongs to user frr alone.
 Rights rights_for(const config::Config& config);
+Rights either(Rights one, const Rights& other);  // what is in one of them
 Rights rights_for_bare_device();  // its port is any that `wg` names
 
 // Gives up all the others, for the effective, permitted, inheritable, ambient and bounding sets, and the way to new ones by

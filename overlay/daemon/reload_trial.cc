@@ -10,6 +10,11 @@ void ReloadTrial::begin(ConfigPointer before, std::chrono::seconds wait, TimePoi
   deadline_ = now + std::clamp(wait, std::chrono::seconds(1), kLongest);
 }
 
+void ReloadTrial::resume(ConfigPointer before, TimePoint deadline) {
+  before_ = std::move(before);
+  deadline_ = deadline;
+}
+
 ReloadTrial::ConfigPointer ReloadTrial::end() { return std::exchange(before_, nullptr); }
 
 TimePoint ReloadTrial::deadline() const { return waiting() ? deadline_ : kNever; }

@@ -22,6 +22,8 @@ class ReloadTrial {
   bool waiting() const { return before_ != nullptr; }
   // `before` runs still; it counts only where none waits already.
   void begin(ConfigPointer before, std::chrono::seconds wait, TimePoint now);
+  // One that another process began.
+  void resume(ConfigPointer before, TimePoint deadline);
   // Confirmed, or gone back: what ran before the trial; null where none waits.
   ConfigPointer end();
   const ConfigPointer& before() const { return before_; }

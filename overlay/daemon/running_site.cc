@@ -118,6 +118,7 @@ Result<void> RunningSite::start() {
   watch_links();
   refresh();
   engine_->initiate_all();
+  settle_trial();
   spdlog::info("{} is up: {} peers, {} tunnels, port {}, {} with {} worker(s)", config_->site.name, peers_.size(),
                tunnels_.size(), config_->site.listen_port, engine_->aead_name(), engine_->workers());
   tell("READY=1");

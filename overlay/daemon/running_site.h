@@ -28,7 +28,9 @@
 #include "overlay/daemon/reachability.h"
 #include "overlay/daemon/reload_trial.h"
 #include "overlay/daemon/service_manager.h"
+#include "overlay/daemon/start_choice.h"
 #include "overlay/daemon/timestamp_file.h"
+#include "overlay/daemon/trial_store.h"
 #include "overlay/daemon/wg_control.h"
 #include "overlay/links/link_monitor.h"
 #include "overlay/links/link_netlink.h"
@@ -45,6 +47,7 @@ struct SiteOptions {
   unsigned workers = 0;     // 0: chosen by the number of cores
   bool takeover = false;    // a daemon that runs this site ends and leaves its devices to this one
   HeldDescriptors held;     // devices kept over a restart
+  TrialAtStart trial;
 };
 
 class RunningSite final : public routing::AllowedIpsSink, public routing::RoutingEvents {
@@ -107,6 +110,12 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   Result<control::ReloadReport> confirm();
   Result<control::ReloadReport> go_back(std::string_view why);
   void watch_trial();
+  // The trial in STATE_DIR/trial, for the next start.
+  Result<void> begin_trial(const config::Config& fresh, std::chrono::seconds wait, control::ReloadReport& report);
+  void keep_gone_back(StoredTrial trial);
+  void forget_trial();
+  void settle_trial();  // at a start
+  void resume_trial(StoredTrial stored, std::shared_ptr<const config::Config> before);
   void tell_reload(const control::ReloadReport& report);
   void apply(const config::ConfigDiff& diff, std::shared_ptr<const config::Config> fresh, control::ReloadReport& report);
   void adopt(std::shared_ptr<const config::Config> fresh);
@@ -204,6 +213,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
 
   std::shared_ptr<const config::Config> config_;  // what runs; replaced as a whole by adopt()
   ReloadTrial trial_;
+  const TrialStore trial_store_{config_->site.state_dir};
   SiteOptions options_;
   const ServiceManager service_manager_ = ServiceManager::from_environment();
   config::Derived derived_;

@@ -69,12 +69,21 @@ control::ReloadReport RunningSite::reload(std::optional<std::chrono::seconds> tr
 
 void RunningSite::take(const config::ConfigDiff& diff, std::shared_ptr<const config::Config> fresh,
                        std::optional<std::chrono::seconds> trial, control::ReloadReport& report) {
+  // The file was put back by hand: there is nothing to go back to any more.
+  const bool put_back = trial_.waiting() && config::diff(*trial_.before(), *fresh).empty();
+  if (trial && !put_back && (trial_.waiting() || !diff.empty())) {
+    if (auto begun = begin_trial(*fresh, *trial, report); !begun) {
+      report.errors.push_back(begun.error().text);
+      return;
+    }
+  }
   report.done = true;
   report.changes = diff.lines();
-  if (trial && (trial_.waiting() || !diff.empty())) trial_.begin(config_, *trial, engine::boot_now());
   apply(diff, std::move(fresh), report);
-  // The file was put back by hand: there is nothing to go back to any more.
-  if (trial_.waiting() && config::diff(*trial_.before(), *config_).empty()) trial_.end();
+  if (put_back || !trial) {
+    trial_.end();
+    forget_trial();
+  }
   watch_trial();
   report.confirm_within = trial_.left(engine::boot_now());
   if (report.confirm_within) spdlog::info("reload: to be confirmed within {} s", report.confirm_within->count());
@@ -91,7 +100,12 @@ void RunningSite::tell_reload(const control::ReloadReport& report) {
 }
 
 Result<control::ReloadReport> RunningSite::confirm() {
-  if (!trial_.end()) return Error{"no reload waits for confirmation: begin with `greywire reload --confirm SECONDS`"};
+  if (!trial_.waiting()) return Error{"no reload waits for confirmation: begin with `greywire reload --confirm SECONDS`"};
+  if (auto gone = trial_store_.remove(); !gone) {
+    return Error{fmt::format("{}: not confirmed, since a restart would go back: put that right and confirm again, {} s are left",
+                             gone.error().text, trial_.left(engine::boot_now())->count())};
+  }
+  trial_.end();
   watch_trial();
   spdlog::info("reload: confirmed");
   event("confirm", {{"confirmed", true}, {"why", ""}});
@@ -104,6 +118,7 @@ Result<control::ReloadReport> RunningSite::go_back(std::string_view why) {
   auto before = trial_.end();
   if (!before) return Error{"no reload waits for confirmation, so there is nothing to go back from"};
   watch_trial();
+  keep_gone_back(trial_of(*before, options_.config_file, config_->text));
   control::ReloadReport report;
   const config::ConfigDiff diff = config::diff(*config_, *before);
   report.done = true;
@@ -127,6 +142,62 @@ void RunningSite::watch_trial() {
     if (!trial_.due(engine::boot_now())) return watch_trial();
     [[maybe_unused]] const auto report = go_back("not confirmed in time");
   });
+}
+
+// Before anything is changed: who is cut off by the change can neither read a warning nor do anything about it.
+Result<void> RunningSite::begin_trial(const config::Config& fresh, std::chrono::seconds wait, control::ReloadReport& report) {
+  const Clocks now = clocks_now();
+  StoredTrial stored = trial_of(trial_.waiting() ? *trial_.before() : *config_, options_.config_file, fresh.text);
+  stored.until = deadline_after(wait, now);
+  if (auto kept = trial_store_.write(stored); !kept) {
+    return Error{fmt::format("{}: a restart could not go back, so the trial was not begun: put that right, or reload without --confirm",
+                             kept.error().text)};
+  }
+  trial_.begin(config_, wait, now.boot);
+  const auto restored = restore(stored, options_.config_file);
+  if (!restored) report.warnings.push_back("a restart within the trial could not go back: " + restored.error().text);
+  if (!restored) return {};
+  for (const auto& path : restored->other_keys) {
+    report.warnings.push_back(fmt::format("{} holds another key than the one that runs: a restart within the trial could not go back to that",
+                                          path));
+  }
+  return {};
+}
+
+void RunningSite::keep_gone_back(StoredTrial trial) {
+  trial.until.reset();
+  if (auto kept = trial_store_.write(trial); !kept) {
+    alert(fmt::format("{}: a restart may try {} again", kept.error().text, options_.config_file));
+  }
+}
+
+void RunningSite::forget_trial() {
+  if (auto gone = trial_store_.remove(); !gone) {
+    alert(fmt::format("{}: a restart may go back to what ran before a trial that is over; remove it", gone.error().text));
+  }
+}
+
+void RunningSite::settle_trial() {
+  TrialAtStart trial = std::move(options_.trial);
+  for (const auto& line : trial.alerts) alert("reload: " + line);
+  if (trial.then == TrialAtStart::Then::kForget) forget_trial();
+  if (trial.then == TrialAtStart::Then::kGoneBack && trial.stored->until) keep_gone_back(*trial.stored);
+  if (trial.before) resume_trial(std::move(*trial.stored), std::move(trial.before));
+}
+
+void RunningSite::resume_trial(StoredTrial stored, std::shared_ptr<const config::Config> before) {
+  // A daemon that handed over may have been told to confirm or to go back since this was read.
+  if (auto now = trial_store_.read(); now) {
+    if (!*now) return;
+    stored = std::move(**now);
+  }
+  trial_.resume(std::move(before), engine::boot_now() + time_left(stored, clocks_now()));
+  if (const auto tried = fingerprint(config_->text); tried != stored.tried) {
+    stored.tried = tried;
+    if (auto kept = trial_store_.write(stored); !kept) alert(kept.error().text);
+  }
+  spdlog::info("reload: on trial still, to be confirmed within {} s", trial_.left(engine::boot_now())->count());
+  watch_trial();
 }
 
 // Removals come first: what they free (addresses, allowed-IPs, device names) may be somebody else's now.

@@ -7,11 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "overlay/config/load.h"
 #include "overlay/daemon/log_level.h"
 #include "overlay/daemon/privileges.h"
 #include "overlay/daemon/running_site.h"
 #include "overlay/daemon/service_manager.h"
+#include "overlay/daemon/start_choice.h"
+#include "overlay/daemon/takeover.h"
+#include "overlay/daemon/trial_store.h"
 
 namespace greywire::daemon {
 namespace {
@@ -19,8 +21,11 @@ namespace {
 // Gives up what is not needed at once, and tells of it when the site runs: a failed start is one line.
 class FewerRights {
  public:
-  FewerRights(const std::string& config_file, const config::Config& config)
-      : rights_(rights_for(config)), kept_(keep_only(rights_)), out_of_reach_(out_of_reach(config_file, config)) {}
+  // `before`: what may be gone back to; null: nothing.
+  FewerRights(const std::string& config_file, const config::Config& config, const config::Config* before)
+      : rights_(before == nullptr ? rights_for(config) : either(rights_for(config), rights_for(*before))),
+        kept_(keep_only(rights_)),
+        out_of_reach_(out_of_reach(config_file, config)) {}
 
   void tell() const {
     spdlog::info("capabilities: {}", rights_text(rights_));
@@ -33,28 +38,51 @@ class FewerRights {
   const std::vector<std::string> kept_, out_of_reach_;
 };
 
+// A file on trial with which the site does not start: the next start takes what ran before. Not where a daemon runs this site
+// already, whose trial it is.
+class FailedTrial {
+ public:
+  FailedTrial(const config::Config& config, const TrialAtStart& trial)
+      : store_(config.site.state_dir), control_socket_(config.site.control_socket), tried_(fingerprint(config.text)),
+        stored_(trial.before ? trial.stored : std::nullopt) {}
+
+  Error with(Error error) const {
+    if (!stored_ || is_answered(control_socket_)) return error;
+    StoredTrial gone_back = *stored_;
+    gone_back.until = std::nullopt;
+    gone_back.tried = tried_;
+    if (const auto kept = store_.write(gone_back); !kept) return error;
+    error.text += "; the file was on trial, and the next start takes what ran before";
+    return error;
+  }
+
+ private:
+  const TrialStore store_;
+  const std::string control_socket_, tried_;
+  const std::optional<StoredTrial> stored_;
+};
+
 }  // namespace
 
 Result<void> run_site(const RunSite& what, unsigned workers) {
   const std::string& config_file = what.config_file;
   auto held = take_listen_fds();
-  auto loaded = config::load(config_file);
-  const auto lines = loaded.diagnostics.lines();
-  if (!loaded.config && lines.size() == 1) return Error{lines.front()};
-  for (const std::string& line : lines) std::fprintf(stderr, "%s\n", line.c_str());
-  if (!loaded.config) {
-    const auto errors = loaded.diagnostics.error_count();
-    return Error{config_file + " has " + std::to_string(errors) + (errors == 1 ? " error" : " errors") +
+  StartChoice start = choose_start(config_file, clocks_now(), kStateFolder);
+  if (!start.config && start.lines.size() == 1) return Error{start.lines.front()};
+  for (const std::string& line : start.lines) std::fprintf(stderr, "%s\n", line.c_str());
+  if (!start.config) {
+    return Error{config_file + " has " + std::to_string(start.errors) + (start.errors == 1 ? " error" : " errors") +
                  "; nothing was started"};
   }
-  auto log = spdlog::stderr_color_mt(loaded.config->site.name);
-  log->set_level(level_of(loaded.config->site.log_level));
+  auto log = spdlog::stderr_color_mt(start.config->site.name);
+  log->set_level(level_of(start.config->site.log_level));
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e %n %l: %v");
   spdlog::set_default_logger(log);
-  const FewerRights fewer(config_file, *loaded.config);
+  const FewerRights fewer(config_file, *start.config, start.trial.before.get());
 
-  RunningSite site(std::move(*loaded.config), {config_file, workers, what.takeover, std::move(held)});
-  if (auto started = site.start(); !started) return started;
+  const FailedTrial failed(*start.config, start.trial);
+  RunningSite site(std::move(*start.config), {config_file, workers, what.takeover, std::move(held), std::move(start.trial)});
+  if (auto started = site.start(); !started) return failed.with(started.error());
   fewer.tell();
   site.run();
   return {};

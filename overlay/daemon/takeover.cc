@@ -111,7 +111,18 @@ Error refused(int control) {
                            size > 0 ? std::string_view(text.data(), static_cast<std::size_t>(size)) : "it closed the connection")};
 }
 
+// 0, or errno.
+int connect_to(const Descriptor& from, const sockaddr_un& to) {
+  return ::connect(from.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0 ? 0 : errno;
+}
+
 }  // namespace
+
+bool is_answered(const std::string& control_socket) {
+  const auto address = control::local_socket_address(control_socket);
+  const Descriptor control(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return address && connect_to(control, *address) == 0;
+}
 
 Result<HeldDescriptors> take_over(const std::string& control_socket) {
   const auto deadline = Clock::now() + kPatience;
@@ -119,9 +130,9 @@ Result<HeldDescriptors> take_over(const std::string& control_socket) {
   const auto address = control::local_socket_address(control_socket);
   if (!address) return address.error();
   const Descriptor control(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (::connect(control.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) return held;
-    return system_error("cannot ask the running daemon at " + control_socket, errno);
+  if (const int code = connect_to(control, *address); code != 0) {
+    if (code == ENOENT || code == ECONNREFUSED) return held;
+    return system_error("cannot ask the running daemon at " + control_socket, code);
   }
   const Descriptor process(process_of(control.get()));
   Mailbox mailbox(control_socket + ".handover");

@@ -14,4 +14,7 @@ namespace greywire::daemon {
 // and does not hand over; it was left running unless the text says otherwise.
 Result<HeldDescriptors> take_over(const std::string& control_socket);
 
+// Whether a daemon answers on this socket.
+bool is_answered(const std::string& control_socket);
+
 }  // namespace greywire::daemon
