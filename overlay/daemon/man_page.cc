@@ -32,7 +32,7 @@ std::string man_page(const CLI::App& app) {
   out += ".SH FILES\n" + item("\\fI/etc/greywire/SITE.toml\\fR", "The config of a site.");
   out += item("\\fI/run/greywire/SITE.sock\\fR", "The control socket that greywire(1) asks.");
   out += item("\\fI/run/wireguard/IFNAME.sock\\fR", "The socket of wg(8).");
-  out += item("\\fI/var/lib/greywire/SITE\\fR", "What is kept over restarts: the last time stamp, peers' endpoints.");
+  out += item("\\fI/var/lib/greywire/SITE\\fR", "What is kept over restarts: the last time stamp, peers' endpoints, what a reload on trial goes back to.");
   return out + manual::see_also({"greywire(1)", "greywire.toml(5)", "wg(8)", "wg-quick(8)", "systemd.service(5)"});
 }
 

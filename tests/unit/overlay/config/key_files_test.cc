@@ -149,6 +149,25 @@ TEST_F(KeyFiles, LoadReadsTheKeysThatAConfigNames) {
             self + ":9:1: peer 'fra' has this site's own public key: one of them is the wrong one\n");
 }
 
+TEST_F(KeyFiles, ATextThatTheFileHadOnceIsLoadedLikeTheFile) {
+  write("ams.key", kKey);
+  const std::string text = "[site]\nname = \"ams\"\nprivate_key_file = \"ams.key\"\noverlay_address = \"10.255.0.1\"\n";
+  const auto path = write("ams.toml", text);
+  const auto now = load(path), then = load_text("# once\n" + text, path);
+  ASSERT_TRUE(now.config && then.config);
+  EXPECT_EQ(now.config->text, text);
+  EXPECT_EQ(then.config->text, "# once\n" + text);
+  EXPECT_EQ(then.config->site, now.config->site);
+}
+
+TEST_F(KeyFiles, WhereTheStateIsIsKnownOfAFileWithErrorsToo) {
+  const auto of = [&](const std::string& lines) { return load(write("ams.toml", "[site]\nname = \"ams\"\n" + lines)).state_dir; };
+  EXPECT_EQ(of(""), "/var/lib/greywire/ams");
+  EXPECT_EQ(of("state_dir = \"/srv/state\"\n[[tunnel]]\n"), "/srv/state");
+  EXPECT_EQ(of("state_dir = \"state\"\n"), folder_ + "/state") << "relative to the file's folder";
+  EXPECT_EQ(of("[peer\n"), "") << "no TOML";
+}
+
 TEST_F(KeyFiles, LoadSaysWhyAFileCannotBeRead) {
   const auto missing = folder_ + "/none.toml";
   EXPECT_EQ(load(missing).diagnostics.to_string(), missing + ": cannot open the file: No such file or directory\n");

@@ -29,6 +29,12 @@ bool has(const std::vector<int>& rights, int capability) {
   return std::find(rights.begin(), rights.end(), capability) != rights.end();
 }
 
+TEST(Rights, OfTwoConfigsAreThoseOfEither) {
+  const auto both = either({{1, 2}, {}}, {{2, 3}, {4}});
+  EXPECT_EQ(both.always, (std::vector<int>{1, 2, 3}));
+  EXPECT_EQ(both.on_call, (std::vector<int>{4}));
+}
+
 TEST(Rights, AreThoseThatTheConfigNeeds) {
   struct Case {
     const char* lines;

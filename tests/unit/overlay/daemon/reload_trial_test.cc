@@ -62,6 +62,20 @@ TEST(ReloadTrial, HoldsTheConfigurationThoughNobodyElseDoes) {
   EXPECT_TRUE(watched.expired());  // keys are kept no longer than needed
 }
 
+TEST(ReloadTrial, OneOfAnotherProcessGoesOnToItsOwnDeadline) {
+  ReloadTrial trial;
+  const auto before = named("before");
+  trial.resume(before, kStart + std::chrono::milliseconds(2500));
+  EXPECT_EQ(trial.left(kStart), seconds(3));
+  EXPECT_FALSE(trial.due(kStart + seconds(2)));
+  EXPECT_TRUE(trial.due(kStart + std::chrono::milliseconds(2500)));
+  trial.begin(named("unconfirmed"), seconds(30), kStart + seconds(1));
+  EXPECT_EQ(trial.left(kStart + seconds(1)), seconds(30)) << "a further one takes over";
+  EXPECT_EQ(trial.end(), before);
+  trial.resume(before, kStart);
+  EXPECT_TRUE(trial.due(kStart)) << "it was over before it was looked at";
+}
+
 TEST(ReloadTrial, TimesAreKeptWithinADay) {
   ReloadTrial trial;
   trial.begin(named("before"), seconds(0), kStart);
