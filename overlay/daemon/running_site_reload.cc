@@ -158,8 +158,8 @@ Result<void> RunningSite::begin_trial(const config::Config& fresh, std::chrono::
   if (!restored) report.warnings.push_back("a restart within the trial could not go back: " + restored.error().text);
   if (!restored) return {};
   for (const auto& path : restored->other_keys) {
-    report.warnings.push_back(fmt::format("{} holds another key than the one that runs: a restart within the trial could not go back to that",
-                                          path));
+    report.warnings.push_back(fmt::format("{} holds another key than the one that ran: a restart within the trial could not go back to "
+                                          "that", path));
   }
   return {};
 }

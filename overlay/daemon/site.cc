@@ -68,6 +68,8 @@ Result<void> run_site(const RunSite& what, unsigned workers) {
   const std::string& config_file = what.config_file;
   auto held = take_listen_fds();
   StartChoice start = choose_start(config_file, clocks_now(), kStateFolder);
+  // Where a daemon runs, a file with an error takes nothing over, on trial or not.
+  if (what.takeover && start.config && start.errors != 0 && is_answered(start.config->site.control_socket)) start.config.reset();
   if (!start.config && start.lines.size() == 1) return Error{start.lines.front()};
   for (const std::string& line : start.lines) std::fprintf(stderr, "%s\n", line.c_str());
   if (!start.config) {

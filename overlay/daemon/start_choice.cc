@@ -32,14 +32,14 @@ std::string alert_text(Verdict verdict, const std::string& file, const std::stri
     case Verdict::kPutBack:
     case Verdict::kEdited: return {};
     case Verdict::kCannotGoBack:
-      return fmt::format("{} was not confirmed, but what ran before cannot be loaded ({}), so the file stays: put that right and restart to "
-                         "go back, or `greywire reload` to keep the file", file, problem);
+      return fmt::format("{} was not confirmed, but what ran before cannot be loaded ({}), so the file stays: put that right and "
+                         "restart to go back, or `greywire reload` to keep the file", file, problem);
     case Verdict::kNotConfirmed:
       return fmt::format("{} was tried and not confirmed, so what ran before runs: `greywire diff` says how they differ, "
                          "`greywire reload` takes the file", file);
     case Verdict::kNeedsRestart:
-      return fmt::format("since the trial began, {} has another {}, from which nobody could go back in time, so what ran before runs and the "
-                         "trial is over: a further restart takes the file", file, problem);
+      return fmt::format("since the trial began, {} has another {}, from which nobody could go back in time, so what ran before runs "
+                         "and the trial is over: a further restart takes the file", file, problem);
     case Verdict::kNotUsable:
       return fmt::format("{} cannot be used ({}), so what ran before the trial runs", file, problem);
   }

@@ -134,7 +134,7 @@ TEST(ReadState, WhatSomebodyElseMayHaveWrittenIsRefused) {
     EXPECT_EQ(read.error().text.find('\n'), std::string::npos);
   };
   std::ofstream(path) << "text";
-  for (const mode_t mode : {0620, 0602, 0666}) {
+  for (const mode_t mode : {0620U, 0602U, 0666U}) {
     ASSERT_EQ(::chmod(path.c_str(), mode), 0);
     refused("others may write to it");
   }
