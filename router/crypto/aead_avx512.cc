@@ -1,6 +1,5 @@
 // ChaCha20-Poly1305 of 16 packets at a time, one a lane: each vector holds the same word of 16 packets' states. Packets of
-// a train are all of one size, so nothing is wasted on ends, and Poly1305 needs no powers of its key. What is not a run of
-// equal sizes goes to another provider.
+// a train are all of one size, so nothing is wasted on ends. What is not a run of equal sizes goes to another provider.
 //
 // ChaCha20: RFC 8439 §2.3. Poly1305: §2.5, in limbs of 44, 44 and 42 bits with AVX-512 IFMA. Constant time: nothing but
 // sizes and addresses decides where it goes.
@@ -24,7 +23,7 @@
 #include "router/crypto/constant_time.h"
 #include "router/crypto/wipe.h"
 
-#define GREYWIRE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512ifma")))
+#define GREYWIRE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512ifma,avx512vbmi2")))
 #define GREYWIRE_AVX512_INLINE GREYWIRE_AVX512 __attribute__((always_inline)) inline
 
 namespace greywire {
@@ -32,7 +31,8 @@ namespace {
 
 constexpr std::size_t kLanes = 16;
 constexpr std::size_t kChunk = 64;  // a ChaCha20 block
-constexpr std::size_t kStackToClear = 8192;  // more than the frames below hold
+constexpr std::size_t kLong = 4 * kChunk;  // from here on four powers of r pay
+constexpr std::size_t kStackToClear = 16384;  // more than the frames below hold
 
 // Up to 16 packets of one size. Lanes that are not used repeat the first one and write nothing.
 struct Group {
@@ -82,31 +82,54 @@ GREYWIRE_AVX512_INLINE void transpose(Words& x) {
   }
 }
 
+// What all blocks of a packet begin with: the state after the three quarter rounds of the first round that do not see the
+// block's number.
+struct Start {
+  const std::uint8_t* key;
+  __m512i counter_low, counter_high;
+  Words x;
+};
+
+GREYWIRE_AVX512_INLINE __m512i key_word(const std::uint8_t* key, int i) {
+  return _mm512_set1_epi32(static_cast<int>(load_le32(key + 4 * i)));
+}
+GREYWIRE_AVX512_INLINE __m512i constant_word(int i) {
+  constexpr int kWords[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
+  return _mm512_set1_epi32(kWords[i]);
+}
+
+GREYWIRE_AVX512_INLINE void begin(Start& start, const std::uint8_t* key, __m512i counter_low, __m512i counter_high) {
+  start.key = key;
+  start.counter_low = counter_low;
+  start.counter_high = counter_high;
+  Words& x = start.x;
+  for (int i = 1; i < 4; ++i) x[i] = constant_word(i), x[4 + i] = key_word(key, i), x[8 + i] = key_word(key, 4 + i);
+  x[13] = _mm512_setzero_si512(), x[14] = counter_low, x[15] = counter_high;
+  for (int i = 1; i < 4; ++i) quarter_round(x[i], x[4 + i], x[8 + i], x[12 + i]);
+}
+
+GREYWIRE_AVX512_INLINE void columns(Words& x) {
+  for (int i = 0; i < 4; ++i) quarter_round(x[i], x[4 + i], x[8 + i], x[12 + i]);
+}
+GREYWIRE_AVX512_INLINE void diagonals(Words& x) {
+  for (int i = 0; i < 4; ++i) quarter_round(x[i], x[4 + (i + 1) % 4], x[8 + (i + 2) % 4], x[12 + (i + 3) % 4]);
+}
+
 // Block `number` of the key stream of each lane: afterwards x[i] is lane i's 64 bytes.
-GREYWIRE_AVX512_INLINE void key_stream(const std::uint8_t* key, std::uint32_t number, __m512i counter_low, __m512i counter_high,
-                                       Words& x) {
-  const auto word = [key](int i) GREYWIRE_AVX512 { return _mm512_set1_epi32(static_cast<int>(load_le32(key + 4 * i))); };
-  const __m512i c0 = _mm512_set1_epi32(0x61707865), c1 = _mm512_set1_epi32(0x3320646e);
-  const __m512i c2 = _mm512_set1_epi32(0x79622d32), c3 = _mm512_set1_epi32(0x6b206574);
+GREYWIRE_AVX512_INLINE void key_stream(const Start& start, std::uint32_t number, Words& x) {
   const __m512i block = _mm512_set1_epi32(static_cast<int>(number));
-  x[0] = c0, x[1] = c1, x[2] = c2, x[3] = c3;
-  for (int i = 0; i < 8; ++i) x[4 + i] = word(i);
-  x[12] = block, x[13] = _mm512_setzero_si512(), x[14] = counter_low, x[15] = counter_high;
-  for (int round = 0; round < 10; ++round) {
-    quarter_round(x[0], x[4], x[8], x[12]);
-    quarter_round(x[1], x[5], x[9], x[13]);
-    quarter_round(x[2], x[6], x[10], x[14]);
-    quarter_round(x[3], x[7], x[11], x[15]);
-    quarter_round(x[0], x[5], x[10], x[15]);
-    quarter_round(x[1], x[6], x[11], x[12]);
-    quarter_round(x[2], x[7], x[8], x[13]);
-    quarter_round(x[3], x[4], x[9], x[14]);
+  for (int i = 0; i < 16; ++i) x[i] = start.x[i];
+  x[0] = constant_word(0), x[4] = key_word(start.key, 0), x[8] = key_word(start.key, 4), x[12] = block;
+  quarter_round(x[0], x[4], x[8], x[12]);
+  diagonals(x);
+  for (int round = 1; round < 10; ++round) {
+    columns(x);
+    diagonals(x);
   }
-  x[0] = _mm512_add_epi32(x[0], c0), x[1] = _mm512_add_epi32(x[1], c1);
-  x[2] = _mm512_add_epi32(x[2], c2), x[3] = _mm512_add_epi32(x[3], c3);
-  for (int i = 0; i < 8; ++i) x[4 + i] = _mm512_add_epi32(x[4 + i], word(i));
+  for (int i = 0; i < 4; ++i) x[i] = _mm512_add_epi32(x[i], constant_word(i));
+  for (int i = 0; i < 8; ++i) x[4 + i] = _mm512_add_epi32(x[4 + i], key_word(start.key, i));
   x[12] = _mm512_add_epi32(x[12], block);
-  x[14] = _mm512_add_epi32(x[14], counter_low), x[15] = _mm512_add_epi32(x[15], counter_high);
+  x[14] = _mm512_add_epi32(x[14], start.counter_low), x[15] = _mm512_add_epi32(x[15], start.counter_high);
   transpose(x);
 }
 
@@ -128,74 +151,133 @@ GREYWIRE_AVX512_INLINE void words_of(const __m512i* lanes, __m512i (&w)[8]) {
   }
 }
 
-// Poly1305 of eight packets. Limbs of h stay below 2^45.
-struct Poly {
-  __m512i r0, r1, r2, s1, s2;  // s = 20 r: 2^132 is 20 modulo 2^130 - 5
+// Numbers modulo 2^130 - 5 of eight packets, in limbs of 44, 44 and 42 bits: what is multiplied has limbs below 2^46.
+struct Limbs {
   __m512i h0, h1, h2;
 };
+// A power of r: limbs below 2^45, s = 20 r (2^132 is 20 modulo 2^130 - 5) below 2^50.
+struct Factor {
+  __m512i r0, r1, r2, s1, s2;
+};
+// Sums of products. The high halves weigh 2^52: 2^8 of the next limb, 2^10 after the last. Of 16 products each: l stays
+// below 2^56, u below 2^48.
+struct Products {
+  __m512i l0, u0, l1, u1, l2, u2;
+};
 
-GREYWIRE_AVX512_INLINE void start(Poly& p, __m512i r_low, __m512i r_high) {
-  const __m512i mask44 = _mm512_set1_epi64(0xfffffffffff);
-  r_low = _mm512_and_si512(r_low, _mm512_set1_epi64(0x0ffffffc0fffffff));
-  r_high = _mm512_and_si512(r_high, _mm512_set1_epi64(0x0ffffffc0ffffffc));
-  p.r0 = _mm512_and_si512(r_low, mask44);
-  p.r1 = _mm512_and_si512(_mm512_or_si512(_mm512_srli_epi64(r_low, 44), _mm512_slli_epi64(r_high, 20)), mask44);
-  p.r2 = _mm512_srli_epi64(r_high, 24);
-  p.s1 = _mm512_add_epi64(_mm512_slli_epi64(p.r1, 4), _mm512_slli_epi64(p.r1, 2));
-  p.s2 = _mm512_add_epi64(_mm512_slli_epi64(p.r2, 4), _mm512_slli_epi64(p.r2, 2));
-  p.h0 = p.h1 = p.h2 = _mm512_setzero_si512();
+struct Poly {
+  Factor power[4];  // r to r^4; without the last three where packets are short
+  Products bit;     // 2^128 r: that bit stands above each block
+  Products bits;    // 2^128 (r + r^2 + r^3 + r^4)
+  Limbs h;
+};
+
+GREYWIRE_AVX512_INLINE __m512i mask44() { return _mm512_set1_epi64(0xfffffffffff); }
+GREYWIRE_AVX512_INLINE __m512i mask42() { return _mm512_set1_epi64(0x3ffffffffff); }
+GREYWIRE_AVX512_INLINE __m512i five_times(__m512i x) { return _mm512_add_epi64(x, _mm512_slli_epi64(x, 2)); }
+
+GREYWIRE_AVX512_INLINE void multiply_add(Products& p, const Limbs& a, const Factor& f) {
+  p.l0 = _mm512_madd52lo_epu64(p.l0, a.h0, f.r0), p.u0 = _mm512_madd52hi_epu64(p.u0, a.h0, f.r0);
+  p.l1 = _mm512_madd52lo_epu64(p.l1, a.h0, f.r1), p.u1 = _mm512_madd52hi_epu64(p.u1, a.h0, f.r1);
+  p.l2 = _mm512_madd52lo_epu64(p.l2, a.h0, f.r2), p.u2 = _mm512_madd52hi_epu64(p.u2, a.h0, f.r2);
+  p.l0 = _mm512_madd52lo_epu64(p.l0, a.h1, f.s2), p.u0 = _mm512_madd52hi_epu64(p.u0, a.h1, f.s2);
+  p.l1 = _mm512_madd52lo_epu64(p.l1, a.h1, f.r0), p.u1 = _mm512_madd52hi_epu64(p.u1, a.h1, f.r0);
+  p.l2 = _mm512_madd52lo_epu64(p.l2, a.h1, f.r1), p.u2 = _mm512_madd52hi_epu64(p.u2, a.h1, f.r1);
+  p.l0 = _mm512_madd52lo_epu64(p.l0, a.h2, f.s1), p.u0 = _mm512_madd52hi_epu64(p.u0, a.h2, f.s1);
+  p.l1 = _mm512_madd52lo_epu64(p.l1, a.h2, f.s2), p.u1 = _mm512_madd52hi_epu64(p.u1, a.h2, f.s2);
+  p.l2 = _mm512_madd52lo_epu64(p.l2, a.h2, f.r0), p.u2 = _mm512_madd52hi_epu64(p.u2, a.h2, f.r0);
 }
 
-// h = (h + block + 2^128) r. The high halves of the products weigh 2^52: 2^8 of the next limb (2^10 after the last).
-GREYWIRE_AVX512_INLINE void add_block(Poly& p, __m512i low, __m512i high) {
-  const __m512i mask44 = _mm512_set1_epi64(0xfffffffffff), mask42 = _mm512_set1_epi64(0x3ffffffffff);
+// Afterwards h0 is below 2^44, h1 below 2^44 + 2^16, h2 below 2^42.
+GREYWIRE_AVX512_INLINE Limbs carry(Products p) {
+  p.l1 = _mm512_add_epi64(p.l1, _mm512_add_epi64(_mm512_srli_epi64(p.l0, 44), _mm512_slli_epi64(p.u0, 8)));
+  p.l2 = _mm512_add_epi64(p.l2, _mm512_add_epi64(_mm512_srli_epi64(p.l1, 44), _mm512_slli_epi64(p.u1, 8)));
+  const __m512i over = _mm512_add_epi64(_mm512_srli_epi64(p.l2, 42), _mm512_slli_epi64(p.u2, 10));
+  p.l0 = _mm512_add_epi64(_mm512_and_si512(p.l0, mask44()), five_times(over));
+  return {_mm512_and_si512(p.l0, mask44()),
+          _mm512_add_epi64(_mm512_and_si512(p.l1, mask44()), _mm512_srli_epi64(p.l0, 44)),
+          _mm512_and_si512(p.l2, mask42())};
+}
+
+GREYWIRE_AVX512_INLINE Factor factor(const Limbs& r) {
+  return {r.h0, r.h1, r.h2, _mm512_slli_epi64(five_times(r.h1), 2), _mm512_slli_epi64(five_times(r.h2), 2)};
+}
+
+GREYWIRE_AVX512_INLINE Limbs multiplied(const Limbs& a, const Factor& f) {
   const __m512i zero = _mm512_setzero_si512();
-  const __m512i h0 = _mm512_add_epi64(p.h0, _mm512_and_si512(low, mask44));
-  const __m512i h1 = _mm512_add_epi64(
-      p.h1, _mm512_and_si512(_mm512_or_si512(_mm512_srli_epi64(low, 44), _mm512_slli_epi64(high, 20)), mask44));
-  const __m512i h2 = _mm512_add_epi64(
-      p.h2, _mm512_or_si512(_mm512_srli_epi64(high, 24), _mm512_set1_epi64(std::int64_t{1} << 40)));
-  __m512i l0 = _mm512_madd52lo_epu64(zero, h0, p.r0), u0 = _mm512_madd52hi_epu64(zero, h0, p.r0);
-  __m512i l1 = _mm512_madd52lo_epu64(zero, h0, p.r1), u1 = _mm512_madd52hi_epu64(zero, h0, p.r1);
-  __m512i l2 = _mm512_madd52lo_epu64(zero, h0, p.r2), u2 = _mm512_madd52hi_epu64(zero, h0, p.r2);
-  l0 = _mm512_madd52lo_epu64(l0, h1, p.s2), u0 = _mm512_madd52hi_epu64(u0, h1, p.s2);
-  l1 = _mm512_madd52lo_epu64(l1, h1, p.r0), u1 = _mm512_madd52hi_epu64(u1, h1, p.r0);
-  l2 = _mm512_madd52lo_epu64(l2, h1, p.r1), u2 = _mm512_madd52hi_epu64(u2, h1, p.r1);
-  l0 = _mm512_madd52lo_epu64(l0, h2, p.s1), u0 = _mm512_madd52hi_epu64(u0, h2, p.s1);
-  l1 = _mm512_madd52lo_epu64(l1, h2, p.s2), u1 = _mm512_madd52hi_epu64(u1, h2, p.s2);
-  l2 = _mm512_madd52lo_epu64(l2, h2, p.r0), u2 = _mm512_madd52hi_epu64(u2, h2, p.r0);
-  l1 = _mm512_add_epi64(l1, _mm512_add_epi64(_mm512_srli_epi64(l0, 44), _mm512_slli_epi64(u0, 8)));
-  l2 = _mm512_add_epi64(l2, _mm512_add_epi64(_mm512_srli_epi64(l1, 44), _mm512_slli_epi64(u1, 8)));
-  const __m512i over = _mm512_add_epi64(_mm512_srli_epi64(l2, 42), _mm512_slli_epi64(u2, 10));
-  l0 = _mm512_add_epi64(_mm512_and_si512(l0, mask44), _mm512_add_epi64(over, _mm512_slli_epi64(over, 2)));
-  p.h0 = _mm512_and_si512(l0, mask44);
-  p.h1 = _mm512_add_epi64(_mm512_and_si512(l1, mask44), _mm512_srli_epi64(l0, 44));
-  p.h2 = _mm512_and_si512(l2, mask42);
+  Products p{zero, zero, zero, zero, zero, zero};
+  multiply_add(p, a, f);
+  return carry(p);
+}
+
+// A block without its upper bit, which Poly::bit and Poly::bits hold.
+GREYWIRE_AVX512_INLINE Limbs limbs_of(__m512i low, __m512i high) {
+  return {_mm512_and_si512(low, mask44()), _mm512_and_si512(_mm512_shrdi_epi64(low, high, 44), mask44()),
+          _mm512_srli_epi64(high, 24)};
+}
+
+GREYWIRE_AVX512_INLINE void start(Poly& p, __m512i r_low, __m512i r_high, bool is_long) {
+  const __m512i zero = _mm512_setzero_si512();
+  const Limbs upper_bit{zero, zero, _mm512_set1_epi64(std::int64_t{1} << 40)};
+  const Limbs r = limbs_of(_mm512_and_si512(r_low, _mm512_set1_epi64(0x0ffffffc0fffffff)),
+                           _mm512_and_si512(r_high, _mm512_set1_epi64(0x0ffffffc0ffffffc)));
+  p.h = {zero, zero, zero};
+  p.power[0] = factor(r);
+  p.bit = {zero, zero, zero, zero, zero, zero};
+  multiply_add(p.bit, upper_bit, p.power[0]);
+  if (!is_long) return;
+  p.bits = p.bit;
+  Limbs power = r;
+  for (int i = 1; i < 4; ++i) {
+    power = multiplied(power, p.power[0]);
+    p.power[i] = factor(power);
+    multiply_add(p.bits, upper_bit, p.power[i]);
+  }
+}
+
+GREYWIRE_AVX512_INLINE Limbs sum(const Limbs& a, const Limbs& b) {
+  return {_mm512_add_epi64(a.h0, b.h0), _mm512_add_epi64(a.h1, b.h1), _mm512_add_epi64(a.h2, b.h2)};
+}
+
+// h = (h + block + 2^128) r.
+GREYWIRE_AVX512_INLINE void add_block(Poly& p, __m512i low, __m512i high) {
+  Products products = p.bit;
+  multiply_add(products, sum(p.h, limbs_of(low, high)), p.power[0]);
+  p.h = carry(products);
+}
+
+// The same for four, the words of which are in w: (h + block) r^4 + block r^3 + block r^2 + block r. One carry for four.
+GREYWIRE_AVX512_INLINE void add_four(Poly& p, const __m512i (&w)[8]) {
+  Products products = p.bits;
+  multiply_add(products, sum(p.h, limbs_of(w[0], w[1])), p.power[3]);
+  multiply_add(products, limbs_of(w[2], w[3]), p.power[2]);
+  multiply_add(products, limbs_of(w[4], w[5]), p.power[1]);
+  multiply_add(products, limbs_of(w[6], w[7]), p.power[0]);
+  p.h = carry(products);
 }
 
 // The tags of eight lanes: h modulo 2^130 - 5, plus s modulo 2^128.
-GREYWIRE_AVX512_INLINE void finish(Poly& p, __m512i s_low, __m512i s_high, std::array<std::uint8_t, kTagSize>* tags) {
-  const __m512i mask44 = _mm512_set1_epi64(0xfffffffffff), mask42 = _mm512_set1_epi64(0x3ffffffffff);
-  __m512i h0 = p.h0, h1 = p.h1, h2 = p.h2;
+GREYWIRE_AVX512_INLINE void finish(const Poly& p, __m512i s_low, __m512i s_high, std::array<std::uint8_t, kTagSize>* tags) {
+  auto [h0, h1, h2] = p.h;
   for (int round = 0; round < 2; ++round) {
     h2 = _mm512_add_epi64(h2, _mm512_srli_epi64(h1, 44));
-    h1 = _mm512_and_si512(h1, mask44);
+    h1 = _mm512_and_si512(h1, mask44());
     const __m512i over = _mm512_srli_epi64(h2, 42);
-    h2 = _mm512_and_si512(h2, mask42);
-    h0 = _mm512_add_epi64(h0, _mm512_add_epi64(over, _mm512_slli_epi64(over, 2)));
+    h2 = _mm512_and_si512(h2, mask42());
+    h0 = _mm512_add_epi64(h0, five_times(over));
     h1 = _mm512_add_epi64(h1, _mm512_srli_epi64(h0, 44));
-    h0 = _mm512_and_si512(h0, mask44);
+    h0 = _mm512_and_si512(h0, mask44());
   }
   // g = h + 5 - 2^130, taken where it is not negative.
   __m512i g0 = _mm512_add_epi64(h0, _mm512_set1_epi64(5));
   __m512i g1 = _mm512_add_epi64(h1, _mm512_srli_epi64(g0, 44));
   const __m512i g2 = _mm512_add_epi64(h2, _mm512_srli_epi64(g1, 44));
-  g0 = _mm512_and_si512(g0, mask44);
-  g1 = _mm512_and_si512(g1, mask44);
+  g0 = _mm512_and_si512(g0, mask44());
+  g1 = _mm512_and_si512(g1, mask44());
   const __mmask8 beyond = _mm512_cmpge_epu64_mask(g2, _mm512_set1_epi64(std::int64_t{1} << 42));
   h0 = _mm512_mask_mov_epi64(h0, beyond, g0);
   h1 = _mm512_mask_mov_epi64(h1, beyond, g1);
-  h2 = _mm512_mask_mov_epi64(h2, beyond, _mm512_and_si512(g2, mask42));
+  h2 = _mm512_mask_mov_epi64(h2, beyond, _mm512_and_si512(g2, mask42()));
   const __m512i low = _mm512_or_si512(h0, _mm512_slli_epi64(h1, 44));
   const __m512i high = _mm512_or_si512(_mm512_srli_epi64(h1, 20), _mm512_slli_epi64(h2, 24));
   const __m512i sum_low = _mm512_add_epi64(low, s_low);
@@ -211,32 +293,44 @@ GREYWIRE_AVX512_INLINE void finish(Poly& p, __m512i s_low, __m512i s_high, std::
   }
 }
 
-// Whole blocks of 16 bytes, at most 4, of the ciphertext of 16 lanes.
-GREYWIRE_AVX512_INLINE void add_chunk(Poly& first, Poly& second, const Words& text, std::size_t blocks) {
-  __m512i a[8], b[8];
-  words_of(&text[0], a);
-  words_of(&text[8], b);
-  for (std::size_t i = 0; i < blocks; ++i) {
-    add_block(first, a[2 * i], a[2 * i + 1]);
-    add_block(second, b[2 * i], b[2 * i + 1]);
+// 64 bytes of each of 16 lanes.
+template <bool kSeal>
+GREYWIRE_AVX512_INLINE void whole_chunk(const Start& start, const Group& group, std::size_t at, Poly& first, Poly& second) {
+  Words x, text;
+  key_stream(start, static_cast<std::uint32_t>(at / kChunk + 1), x);
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    const __m512i in = _mm512_loadu_si512(group.in[i] + at);
+    x[i] = _mm512_xor_si512(in, x[i]);
+    text[i] = kSeal ? x[i] : in;
   }
+  for (std::size_t i = 0; i < group.used; ++i) _mm512_storeu_si512(group.out[i] + at, x[i]);
+  __m512i words[8];
+  words_of(&text[0], words);
+  add_four(first, words);
+  words_of(&text[8], words);
+  add_four(second, words);
 }
 
+// The last ones, or all of short packets: at most 64 bytes, of which the last block of 16 is filled up with zeros.
 template <bool kSeal>
-GREYWIRE_AVX512_INLINE void chunk(const std::uint8_t* key, const Group& group, std::size_t at, __m512i counter_low,
-                                  __m512i counter_high, Poly& first, Poly& second) {
+GREYWIRE_AVX512_INLINE void chunk(const Start& start, const Group& group, std::size_t at, Poly& first, Poly& second) {
   const std::size_t bytes = std::min(kChunk, group.size - at);
   const __mmask64 mask = bytes == kChunk ? ~std::uint64_t{0} : (std::uint64_t{1} << bytes) - 1;
   Words x, text;
-  key_stream(key, static_cast<std::uint32_t>(at / kChunk + 1), counter_low, counter_high, x);
+  key_stream(start, static_cast<std::uint32_t>(at / kChunk + 1), x);
   for (std::size_t i = 0; i < kLanes; ++i) {
     const __m512i in = _mm512_maskz_loadu_epi8(mask, group.in[i] + at);
-    const __m512i out = _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(in, x[i]));
-    text[i] = kSeal ? out : in;
-    x[i] = out;
+    x[i] = _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(in, x[i]));
+    text[i] = kSeal ? x[i] : in;
   }
   for (std::size_t i = 0; i < group.used; ++i) _mm512_mask_storeu_epi8(group.out[i] + at, mask, x[i]);
-  add_chunk(first, second, text, (bytes + 15) / 16);
+  __m512i a[8], b[8];
+  words_of(&text[0], a);
+  words_of(&text[8], b);
+  for (std::size_t i = 0; i < (bytes + 15) / 16; ++i) {
+    add_block(first, a[2 * i], a[2 * i + 1]);
+    add_block(second, b[2 * i], b[2 * i + 1]);
+  }
 }
 
 template <bool kSeal>
@@ -246,18 +340,22 @@ GREYWIRE_AVX512 __attribute__((noinline)) void run(const std::uint8_t* key, Grou
     low[i] = static_cast<std::uint32_t>(group.counters[i]);
     high[i] = static_cast<std::uint32_t>(group.counters[i] >> 32);
   }
-  const __m512i counter_low = _mm512_load_si512(low), counter_high = _mm512_load_si512(high);
+  Start state;
+  begin(state, key, _mm512_load_si512(low), _mm512_load_si512(high));
   Words x;
   __m512i a[8], b[8];
-  key_stream(key, 0, counter_low, counter_high, x);  // 32 bytes of each lane: r and s
+  key_stream(state, 0, x);  // 32 bytes of each lane: r and s
   words_of(&x[0], a);
   words_of(&x[8], b);
+  const bool is_long = group.size >= kLong;
   Poly first, second;
-  start(first, a[0], a[1]);
-  start(second, b[0], b[1]);
-  for (std::size_t at = 0; at < group.size; at += kChunk) {
-    chunk<kSeal>(key, group, at, counter_low, counter_high, first, second);
+  start(first, a[0], a[1], is_long);
+  start(second, b[0], b[1], is_long);
+  std::size_t at = 0;
+  if (is_long) {
+    for (; at + kChunk <= group.size; at += kChunk) whole_chunk<kSeal>(state, group, at, first, second);
   }
+  for (; at < group.size; at += kChunk) chunk<kSeal>(state, group, at, first, second);
   const __m512i size = _mm512_set1_epi64(static_cast<std::int64_t>(group.size));
   add_block(first, _mm512_setzero_si512(), size);
   add_block(second, _mm512_setzero_si512(), size);
@@ -336,11 +434,11 @@ class Avx512Aead final : public Aead {
 
 bool avx512_available() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512ifma");
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vbmi2");
 }
 
 std::unique_ptr<Aead> make_avx512_aead() {
-  if (!avx512_available()) throw std::runtime_error("this CPU lacks AVX-512 with IFMA");
+  if (!avx512_available()) throw std::runtime_error("this CPU lacks AVX-512 with IFMA and VBMI2");
   return std::make_unique<Avx512Aead>(ipsec_mb_available() ? make_ipsec_mb_aead() : make_sodium_aead());
 }
 
