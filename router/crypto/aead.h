@@ -21,7 +21,8 @@ namespace greywire {
 inline constexpr std::size_t kTagSize = 16;  // bytes
 
 // `size` bytes of plaintext at `in` (0 is allowed: a keepalive) become `size` bytes of ciphertext at `out`
-// and the tag at `out + size`. `in` equals `out`, or the two do not overlap. Any alignment.
+// and the tag at `out + size`. `in` equals `out`, or the two do not overlap; nor does anything of one job overlap the `out` of
+// another. Any alignment.
 struct SealJob {
   std::uint64_t counter = 0;
   const std::uint8_t* in = nullptr;
