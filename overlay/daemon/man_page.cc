@@ -27,8 +27,8 @@ std::string man_page(const CLI::App& app) {
       "It needs CAP_NET_ADMIN, CAP_NET_RAW and, for a queue for routing traffic, CAP_BPF; CAP_NET_BIND_SERVICE for ports below 1024; "
       "CAP_DAC_OVERRIDE for zebra's socket. All others it gives up once the config is read. The systemd unit `greywire@SITE` runs "
       "it as user greywire.") + "\n";
-  out += ".SH EXIT STATUS\n" + item("\\fB0\\fR", "ended as asked") + item("\\fB1\\fR", "could not start") +
-         item("\\fB2\\fR", "wrong command line");
+  out += ".SH EXIT STATUS\n" + item("\\fB0\\fR", "ended as asked") + item("\\fB1\\fR", "could not start, or a device of its own was deleted") +
+         item("\\fB2\\fR", "wrong command line") + item("\\fB78\\fR", "a config that cannot be used: the unit does not try it again");
   out += ".SH FILES\n" + item("\\fI/etc/greywire/SITE.toml\\fR", "The config of a site.");
   out += item("\\fI/run/greywire/SITE.sock\\fR", "The control socket that greywire(1) asks.");
   out += item("\\fI/run/wireguard/IFNAME.sock\\fR", "The socket of wg(8).");

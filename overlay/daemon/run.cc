@@ -18,12 +18,13 @@
 namespace greywire::daemon {
 namespace {
 
-constexpr int kCannotStart = 1;
+constexpr int kCannotStart = 1;  // or cannot go on
+constexpr int kBadConfig = 78;   // EX_CONFIG of sysexits.h
 
 int report(const Result<void>& result) {
   if (result) return 0;
   std::fprintf(stderr, "greywired: %s\n", result.error().text.c_str());
-  return kCannotStart;
+  return result.error().code == kUnusableConfig ? kBadConfig : kCannotStart;
 }
 
 int run_device_here(const RunDevice& device, unsigned workers) {

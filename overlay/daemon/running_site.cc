@@ -86,7 +86,7 @@ Result<void> RunningSite::start() {
   };
   events.link_gone = [this](LinkId) {
     boost::asio::post(io_, [this] {
-      alert("a device of ours was deleted by somebody: ending, so that a restart makes it again");
+      end_because_ = "a device of ours was deleted by somebody: ending, so that a restart makes it again";
       io_.stop();
     });
   };
@@ -123,6 +123,12 @@ Result<void> RunningSite::start() {
                tunnels_.size(), config_->site.listen_port, engine_->aead_name(), engine_->workers());
   tell("READY=1");
   feed_watchdog();
+  return {};
+}
+
+Result<void> RunningSite::run() {
+  io_.run();
+  if (!end_because_.empty()) return Error{end_because_};
   return {};
 }
 

@@ -57,7 +57,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
 
   // Makes everything, or says what could not be made and takes back the rest.
   Result<void> start();
-  void run() { io_.run(); }
+  Result<void> run();  // until a signal; an Error: a restart is the way to go on
 
  private:
   struct PeerRecord {
@@ -251,6 +251,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   std::map<std::string, PeerRecord> peers_;    // by name; enabled ones
   std::map<std::string, TunnelRecord> tunnels_;  // by name
   std::deque<std::string> alerts_;
+  std::string end_because_;  // empty: as asked
   std::uint64_t alerts_total_ = 0;
   struct Observed {
     std::uint64_t handshakes = 0;

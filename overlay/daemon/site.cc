@@ -70,11 +70,12 @@ Result<void> run_site(const RunSite& what, unsigned workers) {
   StartChoice start = choose_start(config_file, clocks_now(), kStateFolder);
   // Where a daemon runs, a file with an error takes nothing over, on trial or not.
   if (what.takeover && start.config && start.errors != 0 && is_answered(start.config->site.control_socket)) start.config.reset();
-  if (!start.config && start.lines.size() == 1) return Error{start.lines.front()};
+  if (!start.config && start.lines.size() == 1) return Error{start.lines.front(), kUnusableConfig};
   for (const std::string& line : start.lines) std::fprintf(stderr, "%s\n", line.c_str());
   if (!start.config) {
     return Error{config_file + " has " + std::to_string(start.errors) + (start.errors == 1 ? " error" : " errors") +
-                 "; nothing was started"};
+                 "; nothing was started",
+                 kUnusableConfig};
   }
   auto log = spdlog::stderr_color_mt(start.config->site.name);
   log->set_level(level_of(start.config->site.log_level));
@@ -86,8 +87,7 @@ Result<void> run_site(const RunSite& what, unsigned workers) {
   RunningSite site(std::move(*start.config), {config_file, workers, what.takeover, std::move(held), std::move(start.trial)});
   if (auto started = site.start(); !started) return failed.with(started.error());
   fewer.tell();
-  site.run();
-  return {};
+  return site.run();
 }
 
 }  // namespace greywire::daemon

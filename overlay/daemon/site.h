@@ -7,7 +7,10 @@
 
 namespace greywire::daemon {
 
-// Runs until a signal. An Error: it could not start; nothing is left behind.
+// Error::code of run_site() where the config cannot be used: another start with the same one would fail as well.
+inline constexpr int kUnusableConfig = -1;
+
+// Runs until a signal. An Error: it could not start, or cannot go on; nothing is left behind.
 Result<void> run_site(const RunSite& what, unsigned workers);
 
 }  // namespace greywire::daemon
