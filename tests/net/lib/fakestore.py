@@ -21,13 +21,13 @@ class FakeStore:
         self.lock = threading.Lock()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
 
     def _listen(self):
         while True:
-            try:
-                text, ancillary, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(253 * 4))
-            except OSError:
+            text, ancillary, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(253 * 4))
+            if not text:
                 return
             fds = array.array("i")
             for level, kind, payload in ancillary:
@@ -78,7 +78,8 @@ class FakeStore:
 
     def close(self):
         """As when the service is stopped and not started again."""
-        with self.lock:
-            self._forget(None)
-            self.socket.close()
-            os.unlink(self.path)
+        self.socket.shutdown(socket.SHUT_RDWR)  # else the thread stays in recvmsg(), on a number that is soon another socket's
+        self.thread.join()
+        self._forget(None)
+        self.socket.close()
+        os.unlink(self.path)

@@ -23,6 +23,11 @@ class Flow:
         wait_until("echoes go on", lambda: max(self.answered(), default=0) > last + count, timeout)
         return self
 
+    def lost(self):
+        """Those of so far that were not answered, while it goes on; out of order by a few does not count."""
+        seen = set(self.answered())
+        return sorted(set(range(1, max(seen, default=0) - 5)) - seen)
+
     def outage(self):
         """Echoes lost, once some after the outage were answered."""
         self.runs(100, 30)

@@ -2,9 +2,9 @@
 
     <!-- walk: net.test_quick_start -->        once in the guide: the test that walks it
     <!-- test: on ams -->                      commands for a root shell of the host ams, or `on ams and fra`
+    <!-- test: on ams, exchanged on fra -->    ... and on fra with the names and addresses of the two exchanged
     <!-- test: on ams, until it works -->      the same, tried again for 20 s
-    <!-- test: file PATH on ams -->            what is in that file there; `, exchanged on fra`: and there, with the names
-                                               and addresses of the two exchanged
+    <!-- test: file PATH on ams -->            what is in that file there; `, exchanged on fra` here too
     <!-- test: shown on ams -->                "$ COMMAND" and what it prints; figures may differ, `...` is anything; tried
                                                again for 20 s
 
@@ -169,19 +169,22 @@ class Walk:
         script = self._filled(script)
         done = self.hosts[name].run("env", f"PATH={BIN}:{os.environ['PATH']}", "NO_COLOR=1", "bash", "-ec", script, check=False,
                                     timeout=60)
-        return None if done.returncode == 0 else (done.stdout + done.stderr).strip()
+        said = (done.stdout + done.stderr).strip()
+        refused = "vtysh" in script and re.search(r"^% ", said, re.M)  # it says so and ends with status 0
+        return None if done.returncode == 0 and not refused else said
 
     def _on(self, block):
-        where, _, how = block.rest.partition(", ")
-        for name in where.split(" and "):
-            script = ""
-            for line in block.text.splitlines(keepends=True) + ["systemctl"]:
+        where, *how = block.rest.split(", ")
+        exchanged = next((part.removeprefix("exchanged on ") for part in how if part.startswith("exchanged on ")), None)
+        for name in [*where.split(" and "), *([exchanged] if exchanged else [])]:
+            text, script = self._exchanged(block.text) if name == exchanged else block.text, ""
+            for line in text.splitlines(keepends=True) + ["systemctl"]:
                 if not line.startswith("systemctl"):
                     script += line
                     continue
                 if script.strip():
                     began, problem = time.monotonic(), self._shell(name, script)
-                    while problem and how == "until it works" and time.monotonic() - began < PATIENCE:
+                    while problem and "until it works" in how and time.monotonic() - began < PATIENCE:
                         time.sleep(0.2)
                         problem = self._shell(name, script)
                     if not check(f"{block.where()}: on {name}: {script.strip().splitlines()[0]}", not problem, problem):

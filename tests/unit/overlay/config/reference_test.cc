@@ -25,7 +25,7 @@ TEST(Reference, EveryKeyIsExplained) {
 }
 
 TEST(Reference, TomlBlocksOfTheDocsAreAccepted) {
-  for (const char* page : {"docs/config.md", "docs/gre-link.md", "docs/segment.md", "docs/from-ipsec.md"}) {
+  for (const char* page : {"docs/config.md", "docs/gre-link.md", "docs/segment.md"}) {
     const auto text = read_text(in_tree(page));
     std::size_t blocks = 0;
     for (auto from = text.find("```toml\n"); from != std::string::npos; from = text.find("```toml\n", from + 1)) {
