@@ -8,6 +8,7 @@
 namespace greywire::config {
 namespace {
 
+constexpr Liveness kFrrBfd{std::chrono::milliseconds(300), 3};  // bfdd's defaults
 constexpr Family kFamilies[] = {Family::kV4, Family::kV6};
 
 std::string_view ip_word(Family family) { return family == Family::kV4 ? "ip" : "ipv6"; }
@@ -147,15 +148,19 @@ std::string address_family(const Config& config, const std::vector<Neighbour>& n
   return out.empty() ? out : fmt::format(" address-family {} unicast\n{} exit-address-family\n", af_word(family), out);
 }
 
-// What a session over gw0 takes from bfdd: neither end is connected in its eyes, so it is one of several hops.
+// What a session over gw0 takes from bfdd: neither end is connected in its eyes, so it is one of several hops. FRR's defaults
+// are left out, as it leaves them out of its running configuration: `systemctl reload frr` compares the two as text, and would
+// make each session anew.
 std::string bfd_section(const Config& config, const std::vector<Neighbour>& neighbours, const Liveness& bfd) {
   std::string out;
   for (const auto& neighbour : neighbours) {
     const auto* own = first_of(config.site.overlay_addresses, neighbour.address.family());
     if (!neighbour.by_host_route || own == nullptr) continue;
+    out += fmt::format(" peer {} multihop local-address {}\n", neighbour.address.to_string(), own->to_string());
+    if (bfd.count != kFrrBfd.count) out += fmt::format("  detect-multiplier {}\n", bfd.count);
     const auto interval = bfd.interval.count();
-    out += fmt::format(" peer {} multihop local-address {}\n  detect-multiplier {}\n  receive-interval {}\n  transmit-interval {}\n exit\n",
-                       neighbour.address.to_string(), own->to_string(), bfd.count, interval, interval);
+    if (bfd.interval != kFrrBfd.interval) out += fmt::format("  receive-interval {0}\n  transmit-interval {0}\n", interval);
+    out += " exit\n";
   }
   return out.empty() ? out : fmt::format("bfd\n{}exit\n", out);
 }
@@ -167,10 +172,7 @@ std::string session_lines(const Config& config, const Neighbour& neighbour, cons
   out += who + fmt::format("description {}\n", neighbour.description);
   if (neighbour.by_host_route && peer.asn != config.routing->asn) out += who + "disable-connected-check\n";
   if (plan.connect_retry) out += who + fmt::format("timers connect {}\n", plan.connect_retry->count());
-  if (plan.bfd && neighbour.by_host_route) {
-    const auto interval = plan.bfd->interval.count();
-    out += who + fmt::format("bfd {} {} {}\n", plan.bfd->count, interval, interval);
-  }
+  if (plan.bfd && neighbour.by_host_route) out += who + "bfd\n";  // intervals here are not bfdd's
   return out;
 }
 

@@ -119,11 +119,21 @@ TEST(SiteFiles, AnEbgpSpokeSaysToBgpdWhatItSaysToGreywire) {
   const auto text = text_of(files(four("topology = \"hub\"\n", "hub = true\n")), "nyc/frr.conf");
   for (const char* line :
        {"no ip nht resolve-via-default", "no ipv6 nht resolve-via-default", "router bgp 4200000003", " bgp router-id 10.255.0.3",
-        " neighbor 10.255.0.1 remote-as 4200000001", " neighbor 10.255.0.1 disable-connected-check", " neighbor 10.255.0.1 bfd 3 300 300",
+        " neighbor 10.255.0.1 remote-as 4200000001", " neighbor 10.255.0.1 disable-connected-check", " neighbor 10.255.0.1 bfd",
         " neighbor 10.255.0.1 timers connect 5", "bfd", " peer 10.255.0.1 multihop local-address 10.255.0.3"}) {
     EXPECT_TRUE(has(text, line)) << line << "\n" << text;
   }
   EXPECT_EQ(text.find("route-reflector-client"), std::string::npos);
+}
+
+TEST(SiteFiles, BfdSaysWhatIsNotFrrsDefault) {
+  const auto of = [](const std::string& bfd) {
+    const auto text = text_of(files(four("topology = \"hub\"\nbfd = \"" + bfd + "\"\n", "hub = true\n")), "nyc/frr.conf");
+    return text.substr(text.find("\nbfd\n"));
+  };
+  EXPECT_EQ(of("300ms x 3"), "\nbfd\n peer 10.255.0.1 multihop local-address 10.255.0.3\n exit\nexit\n");
+  EXPECT_EQ(of("200ms x 4"), "\nbfd\n peer 10.255.0.1 multihop local-address 10.255.0.3\n  detect-multiplier 4\n"
+                            "  receive-interval 200\n  transmit-interval 200\n exit\nexit\n");
 }
 
 TEST(SiteFiles, AnIbgpHubReflectsWithItsOwnNextHop) {
