@@ -1,16 +1,18 @@
 """Walks a guide of docs/: its blocks are run where they say, from top to bottom, as a reader would.
 
     <!-- walk: net.test_quick_start -->        once in the guide: the test that walks it
-    <!-- test: on ams -->                      commands for a root shell of the host ams, or `on ams and fra`
+    <!-- test: on ams -->                      commands for a root shell of the host ams, or `on ams and fra`; SITE is its name
     <!-- test: on ams, exchanged on fra -->    ... and on fra with the names and addresses of the two exchanged
     <!-- test: on ams, until it works -->      the same, tried again for 20 s
-    <!-- test: file PATH on ams -->            what is in that file there; `, exchanged on fra` here too
+    <!-- test: file PATH on ams -->            what is in that file there; `, exchanged on fra` here too; a relative path starts
+                                               where commands do, in a folder of the host's own
     <!-- test: shown on ams -->                "$ COMMAND" and what it prints; figures may differ, `...` is anything; tried
                                                again for 20 s
 
 Each host is a namespace with an /etc, /run/greywire, ... of its own, where names such as ams.example.net are known.
 `systemctl` of greywire@SITE and of frr is done here: by the unit's own ExecStart and ExecReload with a descriptor store, as root
-and without the unit's limits. Placeholders such as "fra's public key" become the key whose private half is /etc/greywire/fra.key of that host."""
+and without the unit's limits. Placeholders such as "fra's public key" become the key whose private half is /etc/greywire/fra.key
+of that host. Programs in the host's folder `bin`, which a test may put there, come before the machine's."""
 
 import os
 import re
@@ -40,6 +42,8 @@ def walk_host(lab, name, known=()):
         known_group = re.search(r"^greywire:\w*:(\d+):", groups.read(), re.M)
         if not known_group:
             groups.write(f"greywire:x:{GROUP}:\n")
+    for folder in ("home", "bin"):
+        os.makedirs(os.path.join(host.folder, folder))
     os.makedirs(os.path.join(etc, "greywire"))
     os.chown(os.path.join(etc, "greywire"), 0, int(known_group.group(1)) if known_group else GROUP)
     os.chmod(os.path.join(etc, "greywire"), 0o2750)
@@ -94,10 +98,13 @@ class Services:
 
     def frr_service(self, verb):
         """zebra, and what /etc/frr/daemons says yes to; then `vtysh -b` brings /etc/frr/frr.conf in, as frrinit.sh does."""
-        if verb not in ("start", "restart", "enable"):
+        if verb not in ("start", "restart", "enable", "stop"):
             raise LabError(f"systemctl {verb} frr: not known here")
         for daemon in reversed(self.frr):
             daemon.stop()
+        self.frr = []
+        if verb == "stop":
+            return
         frr = Frr(self.host, "")
         frr.start_zebra()
         with open(os.path.join(self.host.folder, "etc", "frr", "daemons"), encoding="utf-8") as text:
@@ -134,6 +141,8 @@ class Walk:
             services.close()
 
     def _path(self, host, path):
+        if not path.startswith("/"):
+            return os.path.join(host.folder, "home", path)
         return os.path.join(host.folder, path.lstrip("/")) if path.startswith("/etc/") else path
 
     def _key(self, match):
@@ -164,11 +173,15 @@ class Walk:
             check(f"{block.where()}: {target} on {name}", True)
         return True
 
+    def _run(self, name, options, script):
+        host = self.hosts[name]
+        path = f"PATH={os.path.join(host.folder, 'bin')}:{BIN}:{os.environ['PATH']}"
+        return host.run("env", "-C", os.path.join(host.folder, "home"), path, "NO_COLOR=1", "bash", options, self._filled(script),
+                        check=False, timeout=60)
+
     def _shell(self, name, script):
         """Runs it; None, or what was said if it failed."""
-        script = self._filled(script)
-        done = self.hosts[name].run("env", f"PATH={BIN}:{os.environ['PATH']}", "NO_COLOR=1", "bash", "-ec", script, check=False,
-                                    timeout=60)
+        done = self._run(name, "-ec", script)
         said = (done.stdout + done.stderr).strip()
         refused = "vtysh" in script and re.search(r"^% ", said, re.M)  # it says so and ends with status 0
         return None if done.returncode == 0 and not refused else said
@@ -177,7 +190,7 @@ class Walk:
         where, *how = block.rest.split(", ")
         exchanged = next((part.removeprefix("exchanged on ") for part in how if part.startswith("exchanged on ")), None)
         for name in [*where.split(" and "), *([exchanged] if exchanged else [])]:
-            text, script = self._exchanged(block.text) if name == exchanged else block.text, ""
+            text, script = self._exchanged(block.text) if name == exchanged else re.sub(r"\bSITE\b", name, block.text), ""
             for line in text.splitlines(keepends=True) + ["systemctl"]:
                 if not line.startswith("systemctl"):
                     script += line
@@ -202,8 +215,7 @@ class Walk:
         for command, expected in zip(parts[::2], parts[1::2]):
             began = time.monotonic()
             while True:
-                done = self.hosts[name].run("env", f"PATH={BIN}:{os.environ['PATH']}", "NO_COLOR=1", "bash", "-c",
-                                            self._filled(command), check=False)
+                done = self._run(name, "-c", command)
                 missing = matches(self._filled(expected), done.stdout + done.stderr)
                 if missing is None or time.monotonic() - began > PATIENCE:
                     break
