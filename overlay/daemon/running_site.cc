@@ -274,6 +274,10 @@ void RunningSite::hold_back() {
 
 void RunningSite::endpoints_changed(PeerRecord& peer, const std::vector<Endpoint>& candidates) {
   engine_->set_endpoints(peer.id, candidates);
+  if (!candidates.empty()) {
+    if (peer.place == PeerRecord::Place::kAwaited) engine_->initiate(peer.id);  // when all were called it was nowhere
+    peer.place = PeerRecord::Place::kKnown;
+  }
   if (peer.underlay || candidates.empty()) return;
   const Family family = candidates.front().address.family();
   const bool all = std::all_of(candidates.begin(), candidates.end(),

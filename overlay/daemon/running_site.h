@@ -68,6 +68,7 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
     bool handshake_fresh = false;  // younger than Reject-After-Time
     std::optional<Mtu> inner;  // the largest packet that its path takes, where the engine searches for it
     std::unique_ptr<PeerEndpoints> endpoints;  // none: the peer calls
+    enum class Place { kUnasked, kAwaited, kKnown } place = Place::kUnasked;  // what DNS said of where it is
   };
   struct TunnelRecord {
     const config::Tunnel* config = nullptr;  // in *config_

@@ -140,7 +140,9 @@ void RunningSite::find_endpoints(PeerRecord& record) {
       [name = record.config->name](const std::string& host, const std::string& why) {
         spdlog::warn("an endpoint of {} cannot be resolved ({}: {}); trying again every 10 s", name, host, why);
       });
+  record.place = PeerRecord::Place::kUnasked;
   record.endpoints->start();
+  if (record.place == PeerRecord::Place::kUnasked) record.place = PeerRecord::Place::kAwaited;
 }
 
 Result<void> RunningSite::add_tunnel(const config::Tunnel& tunnel) {
