@@ -110,6 +110,12 @@ Rights either(Rights one, const Rights& other) {
   return one;
 }
 
+Rights rights_at_start(const config::Config& started, const config::Config* before, std::optional<bool> file_says_zebra) {
+  Rights rights = before == nullptr ? rights_for(started) : either(rights_for(started), rights_for(*before));
+  if (!file_says_zebra.value_or(true)) std::erase(rights.on_call, CAP_DAC_OVERRIDE);
+  return rights;
+}
+
 Rights rights_for_bare_device() {
   Rights rights = common_rights();
   rights.always.push_back(CAP_NET_BIND_SERVICE);

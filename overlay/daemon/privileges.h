@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct Rights {
 // On call DAC_OVERRIDE where routes come from zebra, whose socket belongs to user frr alone.
 Rights rights_for(const config::Config& config);
 Rights either(Rights one, const Rights& other);  // what is in one of them
+// What is started may come from the daemon's own state_dir, but DAC_OVERRIDE must not: where the config file, which is root's, can be
+// loaded and does not say zebra, it is given up. `before`: what may be gone back to; null: nothing.
+Rights rights_at_start(const config::Config& started, const config::Config* before, std::optional<bool> file_says_zebra);
 Rights rights_for_bare_device();  // its port is any that `wg` names
 
 // Gives up all the others, for the effective, permitted, inheritable, ambient and bounding sets, and the way to new ones by

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 #include <boost/asio/post.hpp>
 
@@ -92,14 +93,15 @@ Result<void> RunningSite::start() {
   };
   events.keys_not_locked = [this] { boost::asio::post(io_, [this] { alert(engine::kKeysNotLocked); }); };
   engine_ = std::make_unique<engine::Engine>(options, std::move(events));
-  engine_->set_private_key(config_->site.private_key);
-  engine_->set_identities(config_->site.private_key, config_->site.previous_key);
 
   if (options_.takeover) {
     auto held = take_over(config_->site.control_socket);
     if (!held) return held.error();
     options_.held = std::move(*held);
   }
+  prepare_trial();
+  engine_->set_private_key(config_->site.private_key);
+  engine_->set_identities(config_->site.private_key, config_->site.previous_key);
   last_run_ = read_last_run(config_->site.state_dir);
   if (auto ok = open_devices(); !ok) return ok;
   if (auto ok = choose_underlay(); !ok) return ok;
@@ -212,6 +214,8 @@ void RunningSite::refresh() {
   }
   if (changed) rederive();
   tell_segment_events();
+  // Its timer's clock stands still while the host is suspended.
+  if (trial_.due(engine::boot_now())) std::ignore = go_back("not confirmed in time");
   if (!metrics_) open_metrics();
   observe_peers();
   refresh_timer_.expires_after(kRefresh);

@@ -30,7 +30,6 @@
 #include "overlay/daemon/service_manager.h"
 #include "overlay/daemon/start_choice.h"
 #include "overlay/daemon/timestamp_file.h"
-#include "overlay/daemon/trial_store.h"
 #include "overlay/daemon/wg_control.h"
 #include "overlay/links/link_monitor.h"
 #include "overlay/links/link_netlink.h"
@@ -113,10 +112,11 @@ class RunningSite final : public routing::AllowedIpsSink, public routing::Routin
   void watch_trial();
   // The trial in STATE_DIR/trial, for the next start.
   Result<void> begin_trial(const config::Config& fresh, std::chrono::seconds wait, control::ReloadReport& report);
-  void keep_gone_back(StoredTrial trial);
-  void forget_trial();
-  void settle_trial();  // at a start
-  void resume_trial(StoredTrial stored, std::shared_ptr<const config::Config> before);
+  Result<void> drop_trial();
+  void keep_gone_back(StoredTrial trial, const TrialStore& store);
+  void choose_again(TrialAtStart& trial);
+  void prepare_trial();  // at a start, before anything is made
+  void settle_trial();   // once everything is
   void tell_reload(const control::ReloadReport& report);
   void apply(const config::ConfigDiff& diff, std::shared_ptr<const config::Config> fresh, control::ReloadReport& report);
   void adopt(std::shared_ptr<const config::Config> fresh);

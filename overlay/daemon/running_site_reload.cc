@@ -3,11 +3,14 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include "overlay/config/load.h"
 #include "overlay/control/site_status_json.h"
 #include "overlay/daemon/log_level.h"
 #include "overlay/daemon/running_site.h"
+#include "overlay/daemon/takeover.h"
 #include "router/engine/boot_clock.h"
 
 namespace greywire::daemon {
@@ -77,16 +80,20 @@ void RunningSite::take(const config::ConfigDiff& diff, std::shared_ptr<const con
       return;
     }
   }
+  if (put_back || !trial) {
+    if (auto dropped = drop_trial(); !dropped) {
+      report.errors.push_back(dropped.error().text + ": a restart would go back from the file, so nothing was changed: put that right and "
+                              "reload again");
+      return;
+    }
+    trial_.end();
+  }
   report.done = true;
   report.changes = diff.lines();
   apply(diff, std::move(fresh), report);
-  if (put_back || !trial) {
-    trial_.end();
-    forget_trial();
-  }
+  settle_trial();
   watch_trial();
   report.confirm_within = trial_.left(engine::boot_now());
-  if (report.confirm_within) spdlog::info("reload: to be confirmed within {} s", report.confirm_within->count());
 }
 
 void RunningSite::tell_reload(const control::ReloadReport& report) {
@@ -118,7 +125,8 @@ Result<control::ReloadReport> RunningSite::go_back(std::string_view why) {
   auto before = trial_.end();
   if (!before) return Error{"no reload waits for confirmation, so there is nothing to go back from"};
   watch_trial();
-  keep_gone_back(trial_of(*before, options_.config_file, config_->text));
+  const auto file = config::read_file(options_.config_file);  // nor is what nobody loaded started, once it is written
+  keep_gone_back(trial_of(*before, options_.config_file, file ? *file : config_->text), trial_store_);
   control::ReloadReport report;
   const config::ConfigDiff diff = config::diff(*config_, *before);
   report.done = true;
@@ -146,15 +154,26 @@ void RunningSite::watch_trial() {
 
 // Before anything is changed: who is cut off by the change can neither read a warning nor do anything about it.
 Result<void> RunningSite::begin_trial(const config::Config& fresh, std::chrono::seconds wait, control::ReloadReport& report) {
+  const auto refused = [](const Error& why) {
+    return Error{why.text + ": a restart could not go back, so the trial was not begun: put that right, or reload without --confirm"};
+  };
+  const auto there = trial_store_.read();
+  if (there && *there && is_of_another(**there, options_.config_file, config_->site.name)) {
+    return refused({fmt::format("{} is of a trial of {}", trial_store_.path(), (*there)->file)});
+  }
   const Clocks now = clocks_now();
   StoredTrial stored = trial_of(trial_.waiting() ? *trial_.before() : *config_, options_.config_file, fresh.text);
   stored.until = deadline_after(wait, now);
-  if (auto kept = trial_store_.write(stored); !kept) {
-    return Error{fmt::format("{}: a restart could not go back, so the trial was not begun: put that right, or reload without --confirm",
-                             kept.error().text)};
+  stored.starting = true;
+  if (auto kept = trial_store_.write(stored); !kept) return refused(kept.error());
+  if (auto read = trial_store_.read(); !read) {
+    std::ignore = trial_store_.remove();
+    return refused(read.error());
   }
   trial_.begin(config_, wait, now.boot);
   const auto restored = restore(stored, options_.config_file);
+  options_.trial.store = trial_store_;
+  options_.trial.stored = std::move(stored);
   if (!restored) report.warnings.push_back("a restart within the trial could not go back: " + restored.error().text);
   if (!restored) return {};
   for (const auto& path : restored->other_keys) {
@@ -164,39 +183,60 @@ Result<void> RunningSite::begin_trial(const config::Config& fresh, std::chrono::
   return {};
 }
 
-void RunningSite::keep_gone_back(StoredTrial trial) {
+// Not one of another config file with the same state_dir.
+Result<void> RunningSite::drop_trial() {
+  const auto stored = trial_store_.read();
+  if (stored && *stored && is_of_another(**stored, options_.config_file, config_->site.name)) return {};
+  return trial_store_.remove();
+}
+
+void RunningSite::keep_gone_back(StoredTrial trial, const TrialStore& store) {
   trial.until.reset();
-  if (auto kept = trial_store_.write(trial); !kept) {
+  trial.starting = false;
+  if (auto kept = store.write(trial); !kept) {
     alert(fmt::format("{}: a restart may try {} again", kept.error().text, options_.config_file));
   }
 }
 
-void RunningSite::forget_trial() {
-  if (auto gone = trial_store_.remove(); !gone) {
-    alert(fmt::format("{}: a restart may go back to what ran before a trial that is over; remove it", gone.error().text));
+// A daemon that handed over may have been told to confirm, to go back or to begin since the choice was made.
+void RunningSite::choose_again(TrialAtStart& trial) {
+  const auto stored = trial.store.value_or(trial_store_).read();
+  if (stored && *stored == trial.stored) return;
+  StartChoice again = choose_start(options_.config_file, clocks_now(), kStateFolder);
+  if (again.config && !config::diff(*config_, *again.config).needs_restart.empty()) {
+    trial = {};
+    return alert(fmt::format("reload: {} changed while the site was handed over: restart the site", options_.config_file));
   }
+  trial = std::move(again.trial);
+  if (!again.config) return;
+  config_ = std::make_shared<const config::Config>(std::move(*again.config));
+  derived_ = config::derive(*config_);
+}
+
+void RunningSite::prepare_trial() {
+  TrialAtStart& trial = options_.trial;
+  if (options_.takeover) choose_again(trial);
+  if (!trial.before || is_answered(config_->site.control_socket)) return;
+  trial.stored->tried = fingerprint(config_->text);
+  trial.stored->starting = true;
+  move_to_boot(*trial.stored, clocks_now());
+  if (auto kept = trial.store->write(*trial.stored); !kept) alert(kept.error().text);
 }
 
 void RunningSite::settle_trial() {
-  TrialAtStart trial = std::move(options_.trial);
+  TrialAtStart trial = std::exchange(options_.trial, {});
   for (const auto& line : trial.alerts) alert("reload: " + line);
-  if (trial.then == TrialAtStart::Then::kForget) forget_trial();
-  if (trial.then == TrialAtStart::Then::kGoneBack && trial.stored->until) keep_gone_back(*trial.stored);
-  if (trial.before) resume_trial(std::move(*trial.stored), std::move(trial.before));
-}
-
-void RunningSite::resume_trial(StoredTrial stored, std::shared_ptr<const config::Config> before) {
-  // A daemon that handed over may have been told to confirm or to go back since this was read.
-  if (auto now = trial_store_.read(); now) {
-    if (!*now) return;
-    stored = std::move(**now);
+  if (trial.then == TrialAtStart::Then::kForget) {
+    if (auto gone = trial.store->remove(); !gone) {
+      alert(gone.error().text + ": a restart may go back to what ran before a trial that is over; remove it");
+    }
   }
-  trial_.resume(std::move(before), engine::boot_now() + time_left(stored, clocks_now()));
-  if (const auto tried = fingerprint(config_->text); tried != stored.tried) {
-    stored.tried = tried;
-    if (auto kept = trial_store_.write(stored); !kept) alert(kept.error().text);
-  }
-  spdlog::info("reload: on trial still, to be confirmed within {} s", trial_.left(engine::boot_now())->count());
+  if (trial.then == TrialAtStart::Then::kGoneBack && trial.stored->until) keep_gone_back(*trial.stored, *trial.store);
+  if (trial.before) trial_.resume(std::move(trial.before), engine::boot_now() + time_left(*trial.stored, clocks_now()));
+  if (!trial_.waiting() || !trial.stored) return;
+  trial.stored->starting = false;
+  if (auto kept = trial.store->write(*trial.stored); !kept) alert(kept.error().text + ": a restart goes back from the file");
+  spdlog::info("reload: on trial, to be confirmed within {} s", trial_.left(engine::boot_now())->count());
   watch_trial();
 }
 

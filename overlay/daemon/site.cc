@@ -13,7 +13,6 @@
 #include "overlay/daemon/service_manager.h"
 #include "overlay/daemon/start_choice.h"
 #include "overlay/daemon/takeover.h"
-#include "overlay/daemon/trial_store.h"
 
 namespace greywire::daemon {
 namespace {
@@ -21,11 +20,10 @@ namespace {
 // Gives up what is not needed at once, and tells of it when the site runs: a failed start is one line.
 class FewerRights {
  public:
-  // `before`: what may be gone back to; null: nothing.
-  FewerRights(const std::string& config_file, const config::Config& config, const config::Config* before)
-      : rights_(before == nullptr ? rights_for(config) : either(rights_for(config), rights_for(*before))),
+  FewerRights(const std::string& config_file, const StartChoice& start)
+      : rights_(rights_at_start(*start.config, start.trial.before.get(), start.file_says_zebra)),
         kept_(keep_only(rights_)),
-        out_of_reach_(out_of_reach(config_file, config)) {}
+        out_of_reach_(out_of_reach(config_file, *start.config)) {}
 
   void tell() const {
     spdlog::info("capabilities: {}", rights_text(rights_));
@@ -38,28 +36,39 @@ class FewerRights {
   const std::vector<std::string> kept_, out_of_reach_;
 };
 
-// A file on trial with which the site does not start: the next start takes what ran before. Not where a daemon runs this site
-// already, whose trial it is.
-class FailedTrial {
+// Of a start that failed: a file on trial, which the next start does not take, or what ran before, which no start would get beyond
+// unless the file that was gone back from can be edited.
+class TrialOfStart {
  public:
-  FailedTrial(const config::Config& config, const TrialAtStart& trial)
-      : store_(config.site.state_dir), control_socket_(config.site.control_socket), tried_(fingerprint(config.text)),
-        stored_(trial.before ? trial.stored : std::nullopt) {}
+  TrialOfStart(const std::string& config_file, const config::Config& config, const TrialAtStart& trial)
+      : config_file_(config_file), control_socket_(config.site.control_socket), tried_(fingerprint(config.text)), trial_(trial) {}
 
-  Error with(Error error) const {
-    if (!stored_ || is_answered(control_socket_)) return error;
-    StoredTrial gone_back = *stored_;
-    gone_back.until = std::nullopt;
-    gone_back.tried = tried_;
-    if (const auto kept = store_.write(gone_back); !kept) return error;
-    error.text += "; the file was on trial, and the next start takes what ran before";
+  // Writes it down, and says in the error what comes next. Nothing of it where a daemon runs this site already, whose trial it is.
+  Error note_failure(Error error) const {
+    if (is_answered(control_socket_)) return error;
+    const bool noted = note_gone_back();
+    if (noted && trial_.before) error.text += "; the file was on trial, and the next start takes what ran before";
+    for (const auto& alert : trial_.alerts) error.text += "; " + alert;
+    if (noted && !trial_.before) error.text += "; any edit of " + config_file_ + " starts the file";
     return error;
   }
 
  private:
-  const TrialStore store_;
-  const std::string control_socket_, tried_;
-  const std::optional<StoredTrial> stored_;
+  bool note_gone_back() const {
+    if (!trial_.before && trial_.then != TrialAtStart::Then::kGoneBack) return false;
+    const auto now = trial_.store->read();
+    const auto& then = *trial_.stored;
+    // A daemon that handed over may have confirmed it, or begun another, since it was read.
+    if (!now || !*now || (*now)->before != then.before || (*now)->until.has_value() != then.until.has_value()) return false;
+    StoredTrial gone_back = then;
+    gone_back.until.reset();
+    gone_back.starting = false;
+    if (trial_.before) gone_back.tried = tried_;
+    return gone_back == **now || trial_.store->write(gone_back).has_value();
+  }
+
+  const std::string config_file_, control_socket_, tried_;
+  const TrialAtStart trial_;
 };
 
 }  // namespace
@@ -81,11 +90,11 @@ Result<void> run_site(const RunSite& what, unsigned workers) {
   log->set_level(level_of(start.config->site.log_level));
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e %n %l: %v");
   spdlog::set_default_logger(log);
-  const FewerRights fewer(config_file, *start.config, start.trial.before.get());
+  const FewerRights fewer(config_file, start);
 
-  const FailedTrial failed(*start.config, start.trial);
+  const TrialOfStart trial(config_file, *start.config, start.trial);
   RunningSite site(std::move(*start.config), {config_file, workers, what.takeover, std::move(held), std::move(start.trial)});
-  if (auto started = site.start(); !started) return failed.with(started.error());
+  if (auto started = site.start(); !started) return trial.note_failure(started.error());
   fewer.tell();
   return site.run();
 }

@@ -100,6 +100,12 @@ Duration time_left(const StoredTrial& trial, const Clocks& now) {
   return left > until.wait || left < milliseconds::zero() ? Duration::zero() : Duration(left);
 }
 
+void move_to_boot(StoredTrial& trial, const Clocks& now) {
+  if (!trial.until || now.boot_id.empty() || trial.until->boot_id == now.boot_id) return;
+  trial.until->boot = since_boot(now.boot + time_left(trial, now));
+  trial.until->boot_id = now.boot_id;
+}
+
 std::string fingerprint(std::string_view text) { return fingerprint_of(bytes_of(text)); }
 
 std::map<std::string, std::string> key_fingerprints(const config::Config& config, const std::string& config_file) {
@@ -121,6 +127,7 @@ std::string to_text(const StoredTrial& trial) {
                     {"boot_milliseconds", trial.until->boot.count()},
                     {"boot_id", trial.until->boot_id}};
   }
+  if (trial.starting) out["starting"] = true;
   json::object keys;
   for (const auto& [path, print] : trial.keys) keys[path] = print;
   out["keys"] = std::move(keys);
@@ -145,6 +152,10 @@ Result<StoredTrial> parse_stored_trial(std::string_view text) {
   out.before = members.text("before");
   out.tried = members.text("tried");
   out.keys = members.texts("keys");
+  if (const auto* starting = object.if_contains("starting"); starting != nullptr) {
+    if (!starting->is_bool()) members.complain<int>("starting");
+    out.starting = starting->is_bool() && starting->get_bool();
+  }
   const auto* until = object.if_contains("until");
   if (until == nullptr || !(until->is_null() || until->is_object())) {
     members.complain<int>("until");

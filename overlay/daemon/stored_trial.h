@@ -40,6 +40,7 @@ struct StoredTrial {
   std::map<std::string, std::string> keys;  // of `before`: fingerprints by the absolute path of the file
   std::string tried;                        // fingerprint of the text on trial
   std::optional<TrialDeadline> until;       // absent: it was gone back already
+  bool starting = false;                    // the daemon is about to run what is tried, and does not yet
   friend bool operator==(const StoredTrial&, const StoredTrial&) = default;
 };
 
@@ -47,6 +48,9 @@ struct StoredTrial {
 // time moves it; by the time of day after a reboot. Where more than `wait` would be left, that was set back and nobody knows how
 // long the host was down: zero.
 Duration time_left(const StoredTrial& trial, const Clocks& now);
+
+// After a reboot: by the boot clock from now on, with what is left now.
+void move_to_boot(StoredTrial& trial, const Clocks& now);
 
 // 64 hexadecimal digits, which tell nothing of a key.
 std::string fingerprint(std::string_view text);

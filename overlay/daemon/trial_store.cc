@@ -7,14 +7,12 @@
 #include "overlay/config/load.h"
 #include "overlay/files/read_file.h"
 #include "overlay/files/replace_file.h"
-#include "router/engine/boot_clock.h"
 
 namespace greywire::daemon {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kBootId[] = "/proc/sys/kernel/random/boot_id";
 constexpr std::size_t kLargestTrial = 3 * config::kLargestFile;  // JSON makes two characters of a quote or a line end
 
 std::string absolute(const std::string& path) {
@@ -23,14 +21,13 @@ std::string absolute(const std::string& path) {
   return wrong ? path : out.lexically_normal().string();
 }
 
-}  // namespace
-
-Clocks clocks_now() {
-  auto id = files::read_file(kBootId, 4096);
-  std::string boot_id = id ? std::move(*id) : std::string();
-  while (!boot_id.empty() && boot_id.back() == '\n') boot_id.pop_back();
-  return {std::move(boot_id), engine::boot_now(), engine::wall_now()};
+// Without its keys.
+bool lies_in_its_folder(const StoredTrial& trial, const fs::path& folder) {
+  std::error_code wrong;
+  return fs::equivalent(config::parse(trial.before, trial.file).state_dir, folder, wrong) && !wrong;
 }
+
+}  // namespace
 
 StoredTrial trial_of(const config::Config& before, const std::string& config_file, std::string_view tried) {
   const auto file = absolute(config_file);
@@ -52,25 +49,25 @@ Result<void> TrialStore::write(const StoredTrial& trial) const {
 
 Result<void> TrialStore::remove() const { return files::remove_state(path_); }
 
-std::optional<TrialStore> find_trial_of(const std::string& config_file, const std::string& root) {
+std::optional<FoundTrial> find_trial_of(const std::string& config_file, const std::string& root) {
   std::error_code wrong;
   for (fs::directory_iterator at(root, wrong), end; !wrong && at != end; at.increment(wrong)) {
     TrialStore store(at->path().string());
-    const auto trial = store.read();
-    if (trial && *trial && (*trial)->file == absolute(config_file)) return store;
+    auto trial = store.read();
+    if (!trial || !*trial || !is_of_file(**trial, config_file) || !lies_in_its_folder(**trial, at->path())) continue;
+    return FoundTrial{std::move(store), std::move(**trial)};
   }
   return std::nullopt;
 }
 
-Result<Restored> restore(const StoredTrial& trial, const std::string& config_file) {
-  auto loaded = config::load_text(trial.before, absolute(config_file) == trial.file ? config_file : trial.file);
-  if (!loaded.config) return Error{loaded.diagnostics.first_error()};
-  Restored out{std::move(*loaded.config), {}};
-  for (const auto& [path, print] : key_fingerprints(out.config, trial.file)) {
-    const auto then = trial.keys.find(path);
-    if (then != trial.keys.end() && then->second != print) out.other_keys.push_back(path);
-  }
-  return out;
+bool is_of_file(const StoredTrial& trial, const std::string& config_file) { return trial.file == absolute(config_file); }
+
+bool is_of_another(const StoredTrial& trial, const std::string& config_file, const std::string& site) {
+  if (is_of_file(trial, config_file)) return false;
+  std::error_code wrong;
+  if (fs::exists(trial.file, wrong)) return true;
+  const auto before = config::parse(trial.before, trial.file);  // the file was renamed: the same site is the same trial
+  return !site.empty() && before.config && before.config->site.name != site;
 }
 
 }  // namespace greywire::daemon

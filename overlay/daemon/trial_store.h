@@ -1,17 +1,14 @@
-// STATE_DIR/trial on the disk, and the config that it goes back to. Control thread: a write takes as long as the disk needs.
+// STATE_DIR/trial on the disk. Control thread: a write takes as long as the disk needs.
 #pragma once
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "overlay/config/config.h"
 #include "overlay/daemon/stored_trial.h"
 #include "router/base/result.h"
 
 namespace greywire::daemon {
-
-Clocks clocks_now();
 
 // Of the config that ran before and the text that is tried; `config_file` as the daemon was given it.
 StoredTrial trial_of(const config::Config& before, const std::string& config_file, std::string_view tried);
@@ -31,15 +28,16 @@ class TrialStore {
   std::string path_;
 };
 
-// The store below `root` that is of this config file, for where the file does not say which site it is.
-std::optional<TrialStore> find_trial_of(const std::string& config_file, const std::string& root);
-
-// What ran before a trial, of its text and of the key files as they are now.
-struct Restored {
-  config::Config config;
-  std::vector<std::string> other_keys;  // files that held another key then
+struct FoundTrial {
+  TrialStore store;
+  StoredTrial trial;
 };
-// `config_file` as the daemon was given it.
-Result<Restored> restore(const StoredTrial& trial, const std::string& config_file);
+// The trial below `root` that is of this config file, for where the file does not say (any more) which site it is. It lies in the
+// state_dir of what ran before: what another site's daemon put into its own folder is none.
+std::optional<FoundTrial> find_trial_of(const std::string& config_file, const std::string& root);
+
+bool is_of_file(const StoredTrial& trial, const std::string& config_file);
+// A trial of another config file that has the same state_dir. `site`: the name that this config file says; empty: unknown.
+bool is_of_another(const StoredTrial& trial, const std::string& config_file, const std::string& site);
 
 }  // namespace greywire::daemon

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 namespace greywire::files {
 namespace {
@@ -35,6 +36,19 @@ Result<void> check_own(int fd) {
   return {};
 }
 
+// Who may write to the folder puts another file of root's or ours in the place of this one.
+Result<void> check_folder(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path().string();
+  const std::string folder = parent.empty() ? "." : parent;
+  struct stat found {};
+  if (::stat(folder.c_str(), &found) != 0) return Error{std::strerror(errno), errno};
+  if (found.st_uid != 0 && found.st_uid != ::geteuid()) return Error{fmt::format("its folder belongs to user {}", found.st_uid), EPERM};
+  if ((found.st_mode & 022) != 0 && (found.st_mode & S_ISVTX) == 0) {
+    return Error{fmt::format("others may write to its folder (mode {:04o})", found.st_mode & 07777), EPERM};
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t largest) {
@@ -52,7 +66,8 @@ Result<std::optional<std::string>> read_state(const std::string& path, std::size
     if (errno == ENOENT || errno == ENOTDIR) return std::optional<std::string>{};
     return failed({std::strerror(errno), errno});
   }
-  const auto own = check_own(fd);
+  auto own = check_own(fd);
+  if (own) own = check_folder(path);
   auto text = own ? read_all(fd, largest) : Text(own.error());
   ::close(fd);
   if (!text) return failed(text.error());

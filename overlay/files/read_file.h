@@ -13,7 +13,7 @@ namespace greywire::files {
 Result<std::string> read_file(const std::string& path, std::size_t largest);
 
 // A file that replace_state() wrote; nothing where there is none. It decides what the daemon does, so it must be a file of root's or
-// the caller's own that nobody else may write to. The Error names it.
+// the caller's own that nobody else may write to, in a folder of which the same is true (a sticky one will do). The Error names it.
 Result<std::optional<std::string>> read_state(const std::string& path, std::size_t largest);
 
 }  // namespace greywire::files
