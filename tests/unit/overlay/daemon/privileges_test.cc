@@ -35,6 +35,17 @@ TEST(Rights, OfTwoConfigsAreThoseOfEither) {
   EXPECT_EQ(both.on_call, (std::vector<int>{4}));
 }
 
+TEST(Rights, OfAStartThatIsNotOfTheFileHoldZebrasSocketOnlyIfTheFileSaysSo) {
+  const auto zebra = site("listen_port = 443\n", "[routing]\n"), none = site("", "");
+  EXPECT_TRUE(has(rights_at_start(zebra, nullptr, true).on_call, CAP_DAC_OVERRIDE));
+  EXPECT_TRUE(has(rights_at_start(zebra, nullptr, std::nullopt).on_call, CAP_DAC_OVERRIDE));
+  EXPECT_TRUE(has(rights_at_start(none, &zebra, true).on_call, CAP_DAC_OVERRIDE)) << "what may be gone back to";
+  EXPECT_TRUE(has(rights_at_start(none, &zebra, false).always, CAP_NET_BIND_SERVICE));
+  for (const auto& [started, before] : {std::pair{&zebra, &none}, {&none, &zebra}, {&zebra, &zebra}}) {
+    EXPECT_TRUE(rights_at_start(*started, before, false).on_call.empty());
+  }
+}
+
 TEST(Rights, AreThoseThatTheConfigNeeds) {
   struct Case {
     const char* lines;

@@ -51,6 +51,9 @@ class Starts : public ::testing::Test {
   // As the daemon does it: `before` runs, the file says `tried`, 120 s.
   void begin() const {
     write("ams.toml", tried());
+    begin_state();
+  }
+  void begin_state() const {
     auto ran = config::load_text(before(), file());
     ASSERT_TRUE(ran.config.has_value()) << ran.diagnostics.to_string();
     auto trial = trial_of(*ran.config, file(), tried());
@@ -126,14 +129,40 @@ TEST_F(Starts, AfterItWhatRanBeforeIsStarted) {
   for (const int after : {0, 60, 100'000}) expect_before(start(seconds(after)), "tried and not confirmed");
 }
 
-TEST_F(Starts, AFileThatWasEditedSinceIsStartedAfterIt) {
+TEST_F(Starts, WhatWasEditedWithinTheTimeIsNotConfirmedEither) {
   begin();
+  for (const auto& edited : {tried() + "# looked at\n", text("allowed_ips = \"10.4.0.0/24\"\n"), text("", "listen_port = 4500\n")}) {
+    write("ams.toml", edited);
+    const auto choice = start(seconds(120));
+    expect_before(choice, "tried and not confirmed");
+    EXPECT_EQ(choice.trial.stored->tried, fingerprint(edited)) << "nor by the start after this one";
+  }
+  write("ams.toml", before());
+  expect_file(start(seconds(120)), before(), Then::kForget);
+}
+
+TEST_F(Starts, AFileThatWasEditedAfterItIsStarted) {
+  begin();
+  gone_back();
   for (const auto& edited : {tried() + "# looked at\n", text("allowed_ips = \"10.4.0.0/24\"\n"), before()}) {
     write("ams.toml", edited);
     const auto choice = start(seconds(120));
     expect_file(choice, edited, Then::kForget);
     EXPECT_EQ(alerts(choice), "");
   }
+}
+
+TEST_F(Starts, AFileWithWhichTheDaemonDiedIsGoneBackFrom) {
+  begin();
+  auto trial = **store().read();
+  trial.starting = true;
+  ASSERT_TRUE(store().write(trial).has_value());
+  expect_before(start(seconds(5)), "ended while it began to run " + file());
+  const auto edited = tried() + "mtu = 1400\n";
+  write("ams.toml", edited);
+  const auto choice = start(seconds(5));
+  ASSERT_TRUE(choice.config && choice.trial.before) << "another file is on trial still: " << alerts(choice);
+  EXPECT_EQ(choice.config->text, edited);
 }
 
 TEST_F(Starts, AFileThatWasPutBackEndsIt) {
@@ -171,6 +200,75 @@ TEST_F(Starts, ATrialIsFoundThoughTheFileDoesNotSayOfWhichSiteItIs) {
   EXPECT_FALSE(start(seconds(5)).config.has_value());
 }
 
+TEST_F(Starts, ATrialIsFoundThoughTheFileSaysAnotherStateDirOrSite) {
+  begin();
+  for (const auto& [old, now] : {std::pair{"state/ams", "state/ams-2"}, {"name = \"ams\"\n", "name = \"ams-2\"\n"}}) {
+    auto moved = tried();
+    moved.replace(moved.find(old), std::string_view(old).size(), now);
+    write("ams.toml", moved);
+    begin_state();
+    const auto choice = start(seconds(5));
+    expect_before(choice, "of [site], from which nobody could go back");
+    EXPECT_EQ(choice.trial.store->path(), store().path());
+    gone_back();
+    const auto next = start(seconds(6));
+    expect_file(next, moved, Then::kForget);
+    EXPECT_EQ(next.trial.store->path(), store().path()) << "is forgotten where it lies";
+  }
+}
+
+TEST_F(Starts, ATrialOfAnotherFileWithTheSameStateDirIsLeftAlone) {
+  begin();
+  write("rescue.toml", text(""));
+  for (const int after : {5, 120}) {
+    const auto choice = choose_start(folder_ / "rescue.toml", at(seconds(after)), root());
+    expect_file(choice, text(""), Then::kKeep);
+    EXPECT_FALSE(choice.trial.stored.has_value());
+    EXPECT_NE(alerts(choice).find(store().path() + " is of a trial of " + file()), std::string::npos) << alerts(choice);
+  }
+  write("rescue.toml", "[site\nstate_dir = \"state/ams\"\n");
+  EXPECT_FALSE(choose_start(folder_ / "rescue.toml", at(seconds(5)), root()).config.has_value());
+  auto fra = tried();
+  fra.replace(fra.find("\"ams\""), 5, "\"fra\"");
+  fra.replace(fra.rfind("\"fra\""), 5, "\"ams\"");
+  write("fra.toml", fra);
+  std::filesystem::remove(file());
+  expect_file(choose_start(folder_ / "fra.toml", at(seconds(5)), root()), fra, Then::kKeep);
+  write("ams-2.toml", tried());
+  const auto renamed = choose_start(folder_ / "ams-2.toml", at(seconds(5)), root());
+  ASSERT_TRUE(renamed.config && renamed.trial.before) << "the file was renamed: " << alerts(renamed);
+}
+
+TEST_F(Starts, WhatAnotherSitePutIntoItsOwnFolderIsNoTrialOfThisOne) {
+  begin();
+  std::filesystem::create_directories(root() + "/fra");
+  std::filesystem::rename(store().path(), root() + "/fra/trial");
+  for (const auto& says : {std::string("[site\n"), tried()}) {
+    write("ams.toml", says);
+    const auto choice = start(seconds(120));
+    EXPECT_EQ(choice.config.has_value(), says == tried());
+    EXPECT_FALSE(choice.trial.stored.has_value());
+  }
+}
+
+TEST_F(Starts, TheFileSaysWhetherThereIsARightToZebra) {
+  begin();
+  EXPECT_EQ(start(seconds(5)).file_says_zebra, false);
+  auto trial = **store().read();
+  trial.before += "[routing]\n";
+  ASSERT_TRUE(store().write(trial).has_value());
+  const auto choice = start(seconds(5));
+  ASSERT_TRUE(choice.config && choice.config->routing);
+  EXPECT_EQ(choice.file_says_zebra, false);
+  EXPECT_NE(alerts(choice).find("does not get the right to zebra's socket"), std::string::npos) << alerts(choice);
+  write("ams.toml", tried() + "[routing]\n");
+  EXPECT_EQ(start(seconds(5)).file_says_zebra, true);
+  write("ams.toml", tried() + "[routing]\nsource = \"kernel\"\n");
+  EXPECT_EQ(start(seconds(5)).file_says_zebra, false);
+  write("ams.toml", "[site\n");
+  EXPECT_EQ(start(seconds(5)).file_says_zebra, std::nullopt);
+}
+
 TEST_F(Starts, AFileThatCannotBeGoneBackFromAtRunTimeIsNotTried) {
   begin();
   const auto moved = text("", "listen_port = 4500\n");
@@ -179,6 +277,21 @@ TEST_F(Starts, AFileThatCannotBeGoneBackFromAtRunTimeIsNotTried) {
   expect_before(choice, "'listen_port' of [site]");
   gone_back();  // as the daemon notes it then
   expect_file(start(seconds(6)), moved, Then::kForget);
+  begin_state();
+  EXPECT_NE(alerts(start(seconds(5))).find("a further restart takes the file\n"), std::string::npos);
+  auto trial = **store().read();
+  trial.tried = fingerprint(moved);  // a reload took it, and only the way back over two needs a restart
+  ASSERT_TRUE(store().write(trial).has_value());
+  EXPECT_NE(alerts(start(seconds(5))).find("a further restart takes the file once it was edited\n"), std::string::npos);
+}
+
+TEST_F(Starts, ATrialOfAKeyAloneIsOverAndThisIsTold) {
+  begin();
+  write("ams.toml", before());
+  write("fra.psk", kKey);
+  const auto choice = start(seconds(5));
+  expect_file(choice, before(), Then::kForget);
+  EXPECT_NE(alerts(choice).find("that key is gone, so the trial is over"), std::string::npos) << alerts(choice);
 }
 
 TEST_F(Starts, AKeyThatIsAnotherOneByNowIsTold) {

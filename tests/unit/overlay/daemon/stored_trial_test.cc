@@ -42,6 +42,8 @@ StoredTrial sample(seconds wait = minutes(2)) {
 TEST(StoredTrial, IsReadAsItWasWritten) {
   for (auto trial : {sample(), sample(hours(24)), sample(seconds(1))}) {
     EXPECT_EQ(*parse_stored_trial(to_text(trial)), trial);
+    trial.starting = true;
+    EXPECT_EQ(*parse_stored_trial(to_text(trial)), trial);
     trial.until.reset();
     trial.keys.clear();
     EXPECT_EQ(*parse_stored_trial(to_text(trial)), trial);
@@ -91,6 +93,7 @@ TEST(StoredTrial, SaysInAFewWordsWhatIsWrong) {
       {replaced(good, "\"keys\":{", "\"keys\":{\"a\":1,"), wrong("keys")},
       {replaced(good, "\"until\":{", "\"until\":1,\"\":{"), wrong("until")},
       {replaced(good, "\"until\":", "\"from\":"), wrong("until")},
+      {replaced(good, "\"until\":", "\"starting\":1,\"until\":"), wrong("starting")},
       {replaced(good, "\"wait_seconds\":120", "\"wait_seconds\":0"), wrong("wait_seconds")},
       {replaced(good, "\"wait_seconds\":120", "\"wait_seconds\":86401"), wrong("wait_seconds")},
       {replaced(good, "\"wait_seconds\":120", "\"wait_seconds\":1e2"), wrong("wait_seconds")},
@@ -142,6 +145,25 @@ TEST(StoredTrial, AfterARebootItGoesByTheTimeOfDay) {
   auto moved = at(seconds(50), "");
   moved.boot = TimePoint{};
   EXPECT_EQ(time_left(unknown, moved), seconds(70));
+}
+
+TEST(StoredTrial, MovedToTheNewBootItKeepsItsDeadlineThoughSomebodySetsTheTime) {
+  auto trial = sample(seconds(120));
+  const auto same = trial;
+  move_to_boot(trial, at(seconds(50)));
+  EXPECT_EQ(trial, same) << "no reboot";
+  move_to_boot(trial, at(seconds(50), ""));
+  EXPECT_EQ(trial, same) << "the boot is not known";
+  move_to_boot(trial, rebooted(seconds(50), minutes(1)));
+  for (const std::int64_t set_by : {-100'000LL, 0LL, 100'000LL}) {
+    auto later = rebooted(seconds(60), minutes(1) + seconds(10));
+    later.wall.seconds += set_by;
+    EXPECT_EQ(time_left(trial, later), seconds(60)) << set_by;
+  }
+  EXPECT_EQ(*parse_stored_trial(to_text(trial)), trial);
+  trial.until.reset();
+  move_to_boot(trial, rebooted(seconds(50)));
+  EXPECT_FALSE(trial.until.has_value());
 }
 
 TEST(StoredTrial, NothingIsLeftOfOneThatWasGoneBackFrom) {

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
@@ -9,6 +11,17 @@
 #include "overlay/files/replace_file.h"
 #include "tests/net/lib/local_socket_client.h"
 #include "tests/unit/overlay/documents.h"
+
+namespace {
+bool disk_fails = false;
+}
+
+// In the place of the C library's, for the whole program.
+extern "C" int fsync(int fd) {
+  if (!disk_fails) return static_cast<int>(::syscall(SYS_fsync, fd));
+  errno = EIO;
+  return -1;
+}
 
 namespace greywire::files {
 namespace {
@@ -119,6 +132,35 @@ TEST(RemoveState, ItIsGoneAndGoneTwiceIsNoError) {
   const auto done = remove_state(path);
   ASSERT_FALSE(done.has_value());
   EXPECT_NE(done.error().text.find(path), std::string::npos);
+}
+
+TEST(RemoveState, OneThatIsGoneIsStillToBeOnTheDisk) {
+  TemporaryDirectory directory;
+  const auto path = directory / "trial";
+  ASSERT_TRUE(replace_state(path, "x", OnDisk::kNow).has_value());
+  disk_fails = true;
+  const auto first = remove_state(path), again = remove_state(path);
+  disk_fails = false;
+  EXPECT_FALSE(first.has_value());
+  EXPECT_FALSE(again.has_value()) << "it is not there any more, and may be after a loss of power";
+  EXPECT_TRUE(remove_state(path).has_value());
+}
+
+TEST(ReadState, InAFolderThatSomebodyElseMayWriteToItIsRefused) {
+  TemporaryDirectory directory;
+  const auto path = directory / "trial";
+  ASSERT_TRUE(replace_state(path, "x", OnDisk::kNow).has_value());
+  for (const auto& [mode, good] : {std::pair<mode_t, bool>{0770, false}, {0702, false}, {01777, true}, {0755, true}}) {
+    ASSERT_EQ(::chmod(directory.path().c_str(), mode), 0);
+    const auto read = read_state(path, kMiB);
+    EXPECT_EQ(read.has_value(), good) << mode;
+    if (good) continue;
+    EXPECT_NE(read.error().text.find(path + ": others may write to its folder"), std::string::npos) << read.error().text;
+  }
+  if (::geteuid() != 0) return;
+  ASSERT_EQ(::chown(directory.path().c_str(), 12345, 12345), 0);
+  ASSERT_FALSE(read_state(path, kMiB).has_value());
+  EXPECT_NE(read_state(path, kMiB).error().text.find("its folder belongs to user 12345"), std::string::npos);
 }
 
 TEST(ReadState, WhatSomebodyElseMayHaveWrittenIsRefused) {
