@@ -20,6 +20,12 @@ std::string at(const std::string& file, config::SourcePosition where) {
   return where.line == 0 ? file : fmt::format("{}:{}:{}", file, where.line, where.column);
 }
 
+// Nobody began, confirmed or went back in between.
+bool same_trial(const std::optional<StoredTrial>& one, const std::optional<StoredTrial>& other) {
+  if (!one || !other) return one.has_value() == other.has_value();
+  return one->file == other->file && one->before == other->before && one->until == other->until;
+}
+
 }  // namespace
 
 void RunningSite::add_reload_commands() {
@@ -201,14 +207,13 @@ void RunningSite::keep_gone_back(StoredTrial trial, const TrialStore& store) {
 // A daemon that handed over may have been told to confirm, to go back or to begin since the choice was made.
 void RunningSite::choose_again(TrialAtStart& trial) {
   const auto stored = trial.store.value_or(trial_store_).read();
-  if (stored && *stored == trial.stored) return;
+  if (stored && same_trial(*stored, trial.stored)) return;
   StartChoice again = choose_start(options_.config_file, clocks_now(), kStateFolder);
-  if (again.config && !config::diff(*config_, *again.config).needs_restart.empty()) {
+  if (!again.config || !config::diff(*config_, *again.config).needs_restart.empty()) {
     trial = {};
-    return alert(fmt::format("reload: {} changed while the site was handed over: restart the site", options_.config_file));
+    return alert(fmt::format("reload: {} or its trial changed while the site was handed over: restart the site", options_.config_file));
   }
   trial = std::move(again.trial);
-  if (!again.config) return;
   config_ = std::make_shared<const config::Config>(std::move(*again.config));
   derived_ = config::derive(*config_);
 }
