@@ -41,21 +41,24 @@ class FewerRights {
 class TrialOfStart {
  public:
   TrialOfStart(const std::string& config_file, const config::Config& config, const TrialAtStart& trial)
-      : config_file_(config_file), control_socket_(config.site.control_socket), tried_(fingerprint(config.text)), trial_(trial) {}
+      : config_file_(config_file), control_socket_(config.site.control_socket), tried_(fingerprint(config.text)),
+        on_trial_(trial.before != nullptr), trial_(trial) {
+    trial_.before.reset();  // its keys are not to be kept here as well
+  }
 
   // Writes it down, and says in the error what comes next. Nothing of it where a daemon runs this site already, whose trial it is.
   Error note_failure(Error error) const {
     if (is_answered(control_socket_)) return error;
     const bool noted = note_gone_back();
-    if (noted && trial_.before) error.text += "; the file was on trial, and the next start takes what ran before";
+    if (noted && on_trial_) error.text += "; the file was on trial, and the next start takes what ran before";
     for (const auto& alert : trial_.alerts) error.text += "; " + alert;
-    if (noted && !trial_.before) error.text += "; any edit of " + config_file_ + " starts the file";
+    if (noted && !on_trial_) error.text += "; any edit of " + config_file_ + " starts the file";
     return error;
   }
 
  private:
   bool note_gone_back() const {
-    if (!trial_.before && trial_.then != TrialAtStart::Then::kGoneBack) return false;
+    if (!on_trial_ && trial_.then != TrialAtStart::Then::kGoneBack) return false;
     const auto now = trial_.store->read();
     const auto& then = *trial_.stored;
     // A daemon that handed over may have confirmed it, or begun another, since it was read.
@@ -63,12 +66,13 @@ class TrialOfStart {
     StoredTrial gone_back = then;
     gone_back.until.reset();
     gone_back.starting = false;
-    if (trial_.before) gone_back.tried = tried_;
+    if (on_trial_) gone_back.tried = tried_;
     return gone_back == **now || trial_.store->write(gone_back).has_value();
   }
 
   const std::string config_file_, control_socket_, tried_;
-  const TrialAtStart trial_;
+  const bool on_trial_;
+  TrialAtStart trial_;
 };
 
 }  // namespace
