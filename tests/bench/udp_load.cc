@@ -1,9 +1,9 @@
 // UDP datagrams at a rate, and round trips, through whatever lies between two addresses; for tests/bench/compare.
 //   udp_load sink ADDRESS PORT                          counts data and answers echoes and questions, until it is ended
-//   udp_load send ADDRESS PORT BYTES RATE SECONDS       RATE datagrams a second (0: as many as go) of BYTES of payload
+//   udp_load send ADDRESS PORT BYTES RATE SECONDS [TRAIN]  RATE datagrams a second (0: as many as go) of BYTES of payload
 //   udp_load echo ADDRESS PORT BYTES COUNT INTERVAL_US  COUNT round trips, one each INTERVAL_US
-// `send` and `echo` print one line of JSON. Datagrams leave in trains by UDP_SEGMENT, as those of QUIC servers do, several
-// trains a system call. IPv4.
+// `send` and `echo` print one line of JSON. Datagrams leave in trains by UDP_SEGMENT, as those of QUIC servers do, of TRAIN (as
+// many as fit) each, several trains a system call. IPv4.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -43,6 +43,7 @@ struct Header {
 };
 
 constexpr std::size_t kMaxDatagram = 65000;
+constexpr std::size_t kMaxTrain = 64;  // datagrams
 constexpr unsigned kMessages = 16;
 
 [[noreturn]] void fail(std::string_view what) {
@@ -150,8 +151,8 @@ std::uint64_t ask_count(int fd, std::uint32_t run) {
 // Up to `wanted` datagrams in one system call; returns how many went.
 class Sender {
  public:
-  Sender(int fd, std::size_t bytes, std::uint32_t run) : fd_(fd), bytes_(bytes) {
-    per_train_ = std::clamp<std::size_t>(kMaxDatagram / bytes, 1, 64);
+  Sender(int fd, std::size_t bytes, std::size_t train, std::uint32_t run) : fd_(fd), bytes_(bytes) {
+    per_train_ = std::clamp<std::size_t>(kMaxDatagram / bytes, 1, train);
     buffer_.resize(per_train_ * bytes);
     for (std::size_t i = 0; i < per_train_; ++i) {
       const Header header{kMagic, Kind::kData, run, 0, 0};
@@ -200,11 +201,11 @@ class Sender {
   std::array<mmsghdr, kMessages> messages_{};
 };
 
-int send(const sockaddr_in& to, std::size_t bytes, double rate, double seconds) {
+int send(const sockaddr_in& to, std::size_t bytes, double rate, double seconds, std::size_t train) {
   constexpr auto kTick = std::chrono::microseconds(500);
   const int fd = connected_socket(to);
   const std::uint32_t run = std::random_device{}() | 1;
-  Sender sender(fd, bytes, run);
+  Sender sender(fd, bytes, train, run);
   std::uint64_t sent = 0;
   const auto start = Clock::now();
   auto next = start;
@@ -212,12 +213,12 @@ int send(const sockaddr_in& to, std::size_t bytes, double rate, double seconds) 
     const double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
     if (elapsed >= seconds) break;
     if (rate == 0) {
-      sent += sender.send(kMessages * 64);
+      sent += sender.send(kMessages * kMaxTrain);
       continue;
     }
     const auto due = static_cast<std::uint64_t>(rate * elapsed);
     if (due > sent) sent += sender.send(due - sent);
-    if (static_cast<std::uint64_t>(rate * elapsed) <= sent + kMessages * 64) {
+    if (static_cast<std::uint64_t>(rate * elapsed) <= sent + kMessages * kMaxTrain) {
       next = std::max(next + kTick, Clock::now());
       std::this_thread::sleep_until(next);
     }
@@ -273,10 +274,11 @@ int echo(const sockaddr_in& to, std::size_t bytes, unsigned count, unsigned inte
 int main(int argc, char** argv) {
   const std::string_view mode = argc > 1 ? argv[1] : "";
   if (mode == "sink" && argc == 4) return sink(address_of(argv[2], argv[3]));
-  if ((mode == "send" || mode == "echo") && argc == 7) {
+  if ((mode == "send" && (argc == 7 || argc == 8)) || (mode == "echo" && argc == 7)) {
     const auto to = address_of(argv[2], argv[3]);
     const auto bytes = std::clamp<std::size_t>(static_cast<std::size_t>(std::atoi(argv[4])), sizeof(Header), 65000);
-    if (mode == "send") return send(to, bytes, std::atof(argv[5]), std::atof(argv[6]));
+    const auto train = argc == 8 ? std::clamp<std::size_t>(static_cast<std::size_t>(std::atoi(argv[7])), 1, kMaxTrain) : kMaxTrain;
+    if (mode == "send") return send(to, bytes, std::atof(argv[5]), std::atof(argv[6]), train);
     return echo(to, bytes, static_cast<unsigned>(std::atoi(argv[5])), static_cast<unsigned>(std::atoi(argv[6])));
   }
   fmt::print(stderr, "usage: see the head of udp_load.cc\n");

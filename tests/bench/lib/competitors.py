@@ -9,10 +9,12 @@ import re
 import shutil
 import subprocess
 
-from nettest import GREYWIRED, SITE_RUN_FOLDERS, Keys, LabError, run, userspace_device, wait_until
+from nettest import BIN, GREYWIRED, SITE_RUN_FOLDERS, Keys, LabError, run, userspace_device, wait_until
 
 NEAR, FAR = "192.0.2.1", "192.0.2.2"
 PORT = 51820
+RELAY = os.path.join(BIN, "relay")
+RELAY_FRAME = 65507 - 10  # what fits a datagram beside its virtio header
 NEWEST_MODULE = "golang.zx2c4.com/wireguard"
 
 
@@ -29,7 +31,7 @@ class Competitor:
     def __init__(self, name, version="", about=""):
         self.name, self.version, self.about = name, version, about
         self.target, self.mtu = FAR, 1500
-        self.near = self.far = None
+        self.near = self.far = self.sink = None
         self.daemons = []
         self.results = {}
 
@@ -53,6 +55,18 @@ class Competitor:
 
     def memory_mib(self):
         return sum(daemon.memory_kib() for daemon in self.daemons) / 1024 / max(1, len(self.daemons))
+
+
+class Relay(Competitor):
+    """What reading a TUN and sending UDP costs alone: no tunnel that does so can be cheaper."""
+
+    def carry(self):
+        for end, (ns, wan) in enumerate(((self.near, FAR), (self.far, NEAR))):
+            self.daemons.append(ns.start(RELAY, "relay0", PORT, f"{wan}:{PORT}", log="relay"))
+            wait_until("the relay's device", lambda: run("ip", "-n", ns.name, "link", "show", "relay0", check=False)  # noqa: B023
+                       .returncode == 0, 10)
+            ns.ip(f"address add 10.250.0.{end + 1}/24 dev relay0", f"link set relay0 gso_max_size {RELAY_FRAME} mtu 1420 up")
+        self.target, self.mtu = "10.250.0.2", 1420
 
 
 class WireGuard(Competitor):
@@ -237,6 +251,7 @@ def all_competitors(cache):
 
     return {
         "veth": lambda: Competitor("veth", "", "no tunnel: the ceiling"),
+        "relay": lambda: Relay("relay", "", "TUN and UDP alone: no encryption, no look-up, no check"),
         "greywire": lambda: WireGuard("greywire", GREYWIRED, own, "plain IP"),
         "greywire-gre": lambda: GreywireSite("greywire-gre", own, "L3 through a GRE link", "gre"),
         "greywire-gre-checksum": lambda: GreywireSite("greywire-gre-checksum", own, "the same with checksums", "gre",

@@ -12,19 +12,38 @@ from nettest import BIN, LabError
 UDP_LOAD = os.path.join(BIN, "udp_load")
 IPERF_PORT, SINK_PORT = 5201, 5300
 MAX_LOSS = 0.001
+MAX_TRAIN = 64  # datagrams that leave the sender as one; fewer where no more fit 64 KB
 
 
 def start_servers(competitor):
     competitor.far.start("iperf3", "-s", "-p", IPERF_PORT, log="iperf3")
-    competitor.far.start(UDP_LOAD, "sink", competitor.target, SINK_PORT, log="sink")
+    competitor.sink = competitor.far.start(UDP_LOAD, "sink", competitor.target, SINK_PORT, log="sink")
     time.sleep(0.2)
 
 
-def machine_seconds():
-    """CPU time of everything on this machine so far, s."""
+def busy_seconds():
+    """Of each core since some moment, by what it was not idle: idle time is measured, the time of what runs is only sampled by
+    the tick, which sees next to nothing of what wakes by a timer and sleeps before the next tick."""
+    now = time.monotonic()
     with open("/proc/stat", encoding="ascii") as stat:
-        fields = [int(f) for f in stat.readline().split()[1:8]]
-    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+        rows = [line.split() for line in stat if line.startswith("cpu") and line[3].isdigit()]
+    return [now - (int(row[4]) + int(row[5])) / os.sysconf("SC_CLK_TCK") for row in rows]
+
+
+def machine_seconds():
+    """CPU time of everything on this machine since some moment, s."""
+    return sum(busy_seconds())
+
+
+def wait_for_quiet(limit, share=0.1):
+    """Waits until all else on the machine takes at most `share` of it, or for `limit` seconds; returns whether it is so."""
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        start, before = time.monotonic(), machine_seconds()
+        time.sleep(0.3)
+        if (machine_seconds() - before) / os.cpu_count() / (time.monotonic() - start) <= share:
+            return True
+    return False
 
 
 def iperf(competitor, seconds, *more):
@@ -47,27 +66,27 @@ def udp_payload(competitor, size):
     return min(size, competitor.mtu - 28)
 
 
-def udp_try(competitor, size, rate, seconds):
-    told = json.loads(competitor.near.out(UDP_LOAD, "send", competitor.target, SINK_PORT, size, f"{rate:.0f}", seconds,
+def udp_try(competitor, size, rate, seconds, train=MAX_TRAIN):
+    told = json.loads(competitor.near.out(UDP_LOAD, "send", competitor.target, SINK_PORT, size, f"{rate:.0f}", seconds, train,
                                           timeout=seconds + 20))
     loss = 1 - told["received"] / max(1, told["sent"])
     return told["sent"] / told["seconds"], told["received"] / told["seconds"], loss
 
 
-def udp_rate(competitor, size, seconds, steps):
+def udp_rate(competitor, size, seconds, steps, train=MAX_TRAIN):
     """The highest rate, datagrams a second, of which at most one in a thousand is lost (RFC 2544 §26.1): bisection in the
     logarithm between a quarter of what comes through when all is sent that can be, and three times that: a flood takes
     processor time from everybody else on the machine, so it brings less through than a steady rate does."""
     size = udp_payload(competitor, size)
     before = competitor.cpu_seconds()
-    sent, received, loss = udp_try(competitor, size, 0, seconds)
+    sent, received, loss = udp_try(competitor, size, 0, seconds, train)
     if loss <= MAX_LOSS:
         return {"pps": sent, "limit": "the generator", "flood_pps": received}
     low, high, best = received / 4, min(sent, received * 3), 0.0
     for _ in range(steps):
         rate = (low * high) ** 0.5
         for _ in range(2):  # a single hiccup of a shared machine is no limit
-            sent, _, loss = udp_try(competitor, size, rate, seconds)
+            sent, _, loss = udp_try(competitor, size, rate, seconds, train)
             if loss <= MAX_LOSS:
                 break
         if loss <= MAX_LOSS:
