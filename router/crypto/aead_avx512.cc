@@ -40,7 +40,9 @@ constexpr std::size_t kLong = 4 * kChunk;  // from here on four powers of r pay
 // More than the frames below hold, which the compiler checks where frames are what counts: sanitizers keep some elsewhere.
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 constexpr std::size_t kStackToClear = 16384;
+#ifndef __clang__
 #pragma GCC diagnostic error "-Wframe-larger-than=16000"
+#endif
 #else
 constexpr std::size_t kStackToClear = 512 << 10;
 #endif
