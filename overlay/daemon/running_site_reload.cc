@@ -180,8 +180,10 @@ Result<void> RunningSite::begin_trial(const config::Config& fresh, std::chrono::
   const auto restored = restore(stored, options_.config_file);
   options_.trial.store = trial_store_;
   options_.trial.stored = std::move(stored);
-  if (!restored) report.warnings.push_back("a restart within the trial could not go back: " + restored.error().text);
-  if (!restored) return {};
+  if (!restored) {
+    report.warnings.push_back("a restart within the trial could not go back: " + restored.error().text);
+    return {};
+  }
   for (const auto& path : restored->other_keys) {
     report.warnings.push_back(fmt::format("{} holds another key than the one that ran: a restart within the trial could not go back to "
                                           "that", path));

@@ -14,6 +14,9 @@ using Then = TrialAtStart::Then;
 
 constexpr char kBootId[] = "/proc/sys/kernel/random/boot_id";
 
+// The file is not what was tried.
+bool was_edited(const StoredTrial& trial, const config::Config& file) { return fingerprint(file.text) != trial.tried; }
+
 bool starts_before(Verdict verdict) { return verdict >= Verdict::kNotConfirmed; }
 
 Then then_of(Verdict verdict) {
@@ -97,7 +100,7 @@ void choose(StartChoice& out, const config::Loaded& loaded, FoundTrial found, co
   const Verdict verdict = judge(stored, file, before, time_left(stored, now));
   std::string problem = !restored ? restored.error().text : loaded.diagnostics.first_error();
   if (verdict == Verdict::kNeedsRestart) problem = keys_text(config::diff(*file, *before));
-  const bool edited = file == nullptr || fingerprint(file->text) != stored.tried;
+  const bool edited = file == nullptr || was_edited(stored, *file);
   if (auto alert = alert_text(verdict, config_file, problem, edited); !alert.empty()) out.trial.alerts.push_back(std::move(alert));
   if (restored) {
     for (auto& alert : key_alerts(verdict, restored->other_keys, config_file)) out.trial.alerts.push_back(std::move(alert));
@@ -133,7 +136,7 @@ Result<Restored> restore(const StoredTrial& trial, const std::string& config_fil
 
 Verdict judge(const StoredTrial& trial, const config::Config* file, const config::Config* before, Duration left) {
   if (file == nullptr) return Verdict::kNotUsable;
-  const bool edited = fingerprint(file->text) != trial.tried;
+  const bool edited = was_edited(trial, *file);
   if (!trial.until && edited) return Verdict::kEdited;
   if (before == nullptr) return Verdict::kCannotGoBack;
   const auto back = config::diff(*file, *before);

@@ -7,7 +7,8 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
+
+#include "overlay/files/folder.h"
 
 namespace greywire::files {
 namespace {
@@ -38,10 +39,8 @@ Result<void> check_own(int fd) {
 
 // Who may write to the folder puts another file of root's or ours in the place of this one.
 Result<void> check_folder(const std::string& path) {
-  const auto parent = std::filesystem::path(path).parent_path().string();
-  const std::string folder = parent.empty() ? "." : parent;
   struct stat found {};
-  if (::stat(folder.c_str(), &found) != 0) return Error{std::strerror(errno), errno};
+  if (::stat(folder_of(path).c_str(), &found) != 0) return Error{std::strerror(errno), errno};
   if (found.st_uid != 0 && found.st_uid != ::geteuid()) return Error{fmt::format("its folder belongs to user {}", found.st_uid), EPERM};
   if ((found.st_mode & 022) != 0 && (found.st_mode & S_ISVTX) == 0) {
     return Error{fmt::format("others may write to its folder (mode {:04o})", found.st_mode & 07777), EPERM};

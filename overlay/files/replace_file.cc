@@ -10,16 +10,13 @@
 #include <cstring>
 #include <filesystem>
 
+#include "overlay/files/folder.h"
+
 namespace greywire::files {
 namespace {
 
 Error failed(std::string_view what, const std::string& path, int code) {
   return {fmt::format("cannot {} {}: {}", what, path, std::strerror(code)), code};
-}
-
-std::string folder_of(const std::string& path) {
-  const auto folder = std::filesystem::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
 }
 
 Result<void> write_all(int fd, std::string_view text, const std::string& path) {
