@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """bgp_speaker.py LOCAL PEER AS: one BGP session (RFC 4271) with PEER that announces what it is told on standard input. It
-connects again whenever the session is lost and repeats everything, and is never restarting itself (RFC 4724): what a bgpd
+connects again whenever the session is lost and repeats what it still announces, and is never restarting itself (RFC 4724): what a bgpd
 that restarts gracefully needs of its peers, and bgpd itself does not give in the first two minutes of its life.
 
   announce PREFIX NEXT_HOP         withdraw PREFIX
   many COUNT FIRST NEXT_HOP        COUNT prefixes of FIRST's length, one after the other; not repeated
   withdraw-many COUNT FIRST
 
-Each command is answered on standard output with "sent SECONDS" of the monotonic clock, before the update goes out for
+A command that comes while there is no session changes only what is repeated; `many` waits. Each is answered on standard output with "sent SECONDS" of the monotonic clock, before the update goes out for
 single prefixes, after the last one for many; "up SECONDS" and "down SECONDS" tell of the session."""
 
 import ipaddress
@@ -23,6 +23,9 @@ import time
 
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE = 1, 2, 3, 4
 PER_UPDATE = 800  # prefixes; a message has at most 4096 bytes
+# A bgpd that has just started must have asked zebra for the peer's next hop before it hears routes, as it has beside any router
+# that is not on the same machine: else it finds them unusable, and zebra gives up for an instant what was there before.
+SETTLED = 0.3  # seconds
 
 
 def message(kind, body=b""):
@@ -106,6 +109,7 @@ class Speaker:
     def session(self):
         """One session from its connection to its end."""
         self.socket, self.received, up, told = self.connect(), b"", False, time.monotonic()
+        repeat_at = None
         try:
             while True:
                 ready, _, _ = select.select([self.socket], [], [], 0.0005 if up else 1)
@@ -119,14 +123,18 @@ class Speaker:
                     elif kind == KEEPALIVE and not up:
                         up = True
                         self.say("up")
-                        self.socket.sendall(b"".join(announcement(self.asn, [p], hop) for p, hop in self.routes.items()) +
-                                            b"".join(END_OF_RIB))
+                        repeat_at = time.monotonic() + SETTLED
                     elif kind == NOTIFICATION:
                         return
                 if up and time.monotonic() - told > 10:
                     told = time.monotonic()
                     self.socket.sendall(message(KEEPALIVE))
-                while up and not self.commands.empty():
+                if repeat_at and time.monotonic() >= repeat_at:
+                    repeat_at = None
+                    self.take_up_what_came_meanwhile()
+                    self.socket.sendall(b"".join(announcement(self.asn, [p], hop) for p, hop in self.routes.items()) +
+                                        b"".join(END_OF_RIB))
+                while up and not repeat_at and not self.commands.empty():
                     self.obey(*self.commands.get())
         except OSError:
             return
@@ -135,17 +143,23 @@ class Speaker:
             if up:
                 self.say("down")
 
-    def obey(self, what, *words):
+    def change(self, what, prefix, hop=None):
+        """Of what is repeated. The update that tells the peer."""
+        network = ipaddress.ip_network(prefix)
         if what == "announce":
-            network = ipaddress.ip_network(words[0])
-            self.routes[network] = words[1]
-            self.say("sent")
-            self.socket.sendall(announcement(self.asn, [network], words[1]))
-        elif what == "withdraw":
-            network = ipaddress.ip_network(words[0])
+            self.routes[network] = hop
+        else:
             self.routes.pop(network, None)
-            self.say("sent")
-            self.socket.sendall(withdrawal([network]))
+        self.say("sent")
+        return announcement(self.asn, [network], hop) if what == "announce" else withdrawal([network])
+
+    def take_up_what_came_meanwhile(self):
+        while not self.commands.empty() and self.commands.queue[0][0] in ("announce", "withdraw"):
+            self.change(*self.commands.get())
+
+    def obey(self, what, *words):
+        if what in ("announce", "withdraw"):
+            self.socket.sendall(self.change(what, *words))
         else:
             for networks in sequence(int(words[0]), words[1]):
                 self.socket.sendall(announcement(self.asn, networks, words[2]) if what == "many" else withdrawal(networks))
