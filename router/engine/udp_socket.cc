@@ -78,7 +78,7 @@ unsigned probe_max_segments(Family family) {
 // Of each of the sockets for data, all of which an attacker may fill: together they take a 16th of the memory at most. The
 // kernel doubles the figure.
 int lane_buffer(unsigned workers) {
-  constexpr int kMost = 4 << 20, kLeast = 128 << 10;
+  constexpr int kMost = 16 << 20, kLeast = 128 << 10;
   struct sysinfo machine {};
   if (::sysinfo(&machine) != 0) return kMost;
   const std::uint64_t bytes = std::uint64_t{machine.totalram} * machine.mem_unit;
