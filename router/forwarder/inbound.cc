@@ -181,11 +181,19 @@ void Inbound::deliver(const PeerEntry& peer, std::span<std::uint8_t> packet, std
   hand_to_link(kPlainLink, Layer::kL3, packet);
 }
 
+namespace {
+
+bool same_address(const std::uint8_t* a, const std::uint8_t* b, Family family) {
+  if (family == Family::kV4) return load_le32(a) == load_le32(b);
+  return load_le64(a) == load_le64(b) && load_le64(a + 8) == load_le64(b + 8);
+}
+
+}  // namespace
+
 bool Inbound::source_allowed(const PeerEntry& peer, const std::uint8_t* source, Family family, const PrefixSet& set,
                              bool may_be_strict) {
-  const std::size_t size = family == Family::kV4 ? 4 : 16;
   if (passed_peer_ == &peer && passed_set_ == &set && passed_family_ == family &&
-      std::memcmp(passed_source_.data(), source, size) == 0) {
+      same_address(passed_source_.data(), source, family)) {
     return true;
   }
   if (tables_->own_networks != nullptr && tables_->own_networks->contains(source, family)) return false;
@@ -200,7 +208,7 @@ bool Inbound::source_allowed(const PeerEntry& peer, const std::uint8_t* source, 
   passed_peer_ = &peer;
   passed_set_ = &set;
   passed_family_ = family;
-  std::memcpy(passed_source_.data(), source, size);
+  std::memcpy(passed_source_.data(), source, family == Family::kV4 ? 4 : 16);
   return true;
 }
 

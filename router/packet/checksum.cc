@@ -73,7 +73,7 @@ __attribute__((target("avx2"))) std::uint64_t sum_avx2(std::uint8_t* dst, const 
 }
 
 // Words made signed by turning their top bit, so that VNNI adds two products of one at a time; what that took off is put back
-// for all of them at the end. A lane holds 64 KiB's worth.
+// for all of them at the end. One lane holds the whole of 64 KiB.
 constexpr std::size_t kVnniMax = 64 << 10;
 #define GREYWIRE_VNNI __attribute__((target("avx512f,avx512bw,avx512vnni")))
 template <bool kCopy>
@@ -108,8 +108,9 @@ GREYWIRE_VNNI std::uint64_t sum_vnni(std::uint8_t* dst, const std::uint8_t* src,
   }
   alignas(64) std::int32_t lanes[16];
   _mm512_store_si512(lanes, _mm512_add_epi32(even, odd));
-  for (const std::int32_t lane : lanes) turned += lane;
-  return checksum_join(sum, static_cast<std::uint64_t>(turned));
+  std::int32_t all = 0;
+  for (const std::int32_t lane : lanes) all += lane;
+  return checksum_join(sum, static_cast<std::uint64_t>(turned + all));
 }
 #undef GREYWIRE_VNNI
 
