@@ -108,7 +108,9 @@ std::string prefix_list(const std::string& name, std::span<const routing::Ceilin
   return out;
 }
 
-// A name of a peer has no colon.
+// Lists are named after peers, whose names have no colon.
+constexpr char kOwn[] = "own";  // what the site announces
+std::string in_name(const Peer& peer) { return peer.name == kOwn ? fmt::format("in:{}", peer.name) : peer.name; }
 std::string out_name(const Peer& peer) { return fmt::format("out:{}", peer.name); }
 
 std::string prefix_lists(const Config& config, const std::vector<Neighbour>& neighbours) {
@@ -117,14 +119,14 @@ std::string prefix_lists(const Config& config, const std::vector<Neighbour>& nei
     const auto used = std::find_if(neighbours.begin(), neighbours.end(), [&](const Neighbour& n) { return n.peer == &peer; });
     if (used == neighbours.end()) continue;
     const auto& plan = used->plan;
-    for (const Family family : kFamilies) out += prefix_list(peer.name, (plan.in ? *plan.in : peer.accept).rules(), family);
+    for (const Family family : kFamilies) out += prefix_list(in_name(peer), (plan.in ? *plan.in : peer.accept).rules(), family);
     for (const Family family : kFamilies) {
       if (plan.out) out += prefix_list(out_name(peer), plan.out->rules(), family);
     }
   }
   std::vector<routing::CeilingRule> own;
   for (const auto& network : config.site.networks) own.push_back({network, network.length(), network.address().bits()});
-  for (const Family family : kFamilies) out += prefix_list("own", own, family);
+  for (const Family family : kFamilies) out += prefix_list(kOwn, own, family);
   return out;
 }
 
@@ -141,8 +143,8 @@ std::string address_family(const Config& config, const std::vector<Neighbour>& n
     out += who + "activate\n";
     if (plan.reflector_client) out += who + "route-reflector-client\n";
     if (plan.own_next_hop) out += who + "next-hop-self force\n";
-    out += who + fmt::format("prefix-list {} in\n", list_name(peer.name, family));
-    out += who + fmt::format("prefix-list {} out\n", list_name(plan.out ? out_name(peer) : "own", family));
+    out += who + fmt::format("prefix-list {} in\n", list_name(in_name(peer), family));
+    out += who + fmt::format("prefix-list {} out\n", list_name(plan.out ? out_name(peer) : kOwn, family));
     out += who + fmt::format("maximum-prefix {} 80 warning-only\n", plan.maximum.value_or(peer.max_prefixes));
   }
   return out.empty() ? out : fmt::format(" address-family {} unicast\n{} exit-address-family\n", af_word(family), out);

@@ -108,6 +108,17 @@ exit
 )");
 }
 
+// Else what it may announce would be what the site announces, to everybody.
+TEST(FrrConfig, APeerCalledOwnHasAListOfItsOwn) {
+  std::string site = std::string(kSite) + "[routing]\nasn = 65001\n";
+  site.replace(site.find("name = \"nyc\""), 12, "name = \"own\"");
+  const auto text = frr_config(parsed(site));
+  ASSERT_TRUE(text.has_value());
+  EXPECT_NE(text->find("\nip prefix-list gw-in:own-v4 seq 5 permit 0.0.0.0/0\n"), std::string::npos) << *text;
+  EXPECT_NE(text->find("\n  neighbor 10.255.0.3 prefix-list gw-in:own-v4 in\n"), std::string::npos) << *text;
+  EXPECT_EQ(text->find("gw-own-v4 seq 5 permit 0.0.0.0/0"), std::string::npos) << *text;
+}
+
 TEST(FrrConfig, SaysWhatIsMissing) {
   EXPECT_NE(frr_config(parsed(std::string(kSite) + "[routing]\n")).error().text.find("'asn = NUMBER'"), std::string::npos);
   EXPECT_NE(frr_config(parsed(kSite)).error().text.find("[routing]"), std::string::npos);
