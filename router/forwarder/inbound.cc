@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "router/base/byte_order.h"
 #include "router/forwarder/probe.h"
 #include "router/packet/icmp.h"
 #include "router/packet/ip_header.h"
@@ -181,19 +182,11 @@ void Inbound::deliver(const PeerEntry& peer, std::span<std::uint8_t> packet, std
   hand_to_link(kPlainLink, Layer::kL3, packet);
 }
 
-namespace {
-
-bool same_address(const std::uint8_t* a, const std::uint8_t* b, Family family) {
-  if (family == Family::kV4) return load_le32(a) == load_le32(b);
-  return load_le64(a) == load_le64(b) && load_le64(a + 8) == load_le64(b + 8);
-}
-
-}  // namespace
-
 bool Inbound::source_allowed(const PeerEntry& peer, const std::uint8_t* source, Family family, const PrefixSet& set,
                              bool may_be_strict) {
+  const std::size_t size = family == Family::kV4 ? 4 : 16;
   if (passed_peer_ == &peer && passed_set_ == &set && passed_family_ == family &&
-      same_address(passed_source_.data(), source, family)) {
+      same_bytes(passed_source_.data(), source, size)) {
     return true;
   }
   if (tables_->own_networks != nullptr && tables_->own_networks->contains(source, family)) return false;
@@ -208,7 +201,7 @@ bool Inbound::source_allowed(const PeerEntry& peer, const std::uint8_t* source, 
   passed_peer_ = &peer;
   passed_set_ = &set;
   passed_family_ = family;
-  std::memcpy(passed_source_.data(), source, family == Family::kV4 ? 4 : 16);
+  std::memcpy(passed_source_.data(), source, size);
   return true;
 }
 

@@ -54,17 +54,6 @@ struct Flow {
   Segment key;
 };
 
-// For a few bytes, without a call.
-bool same_bytes(const std::uint8_t* a, const std::uint8_t* b, std::size_t n) {
-  for (; n >= 8; n -= 8, a += 8, b += 8) {
-    if (load_le64(a) != load_le64(b)) return false;
-  }
-  for (; n >= 2; n -= 2, a += 2, b += 2) {
-    if (load_le16(a) != load_le16(b)) return false;
-  }
-  return n == 0 || *a == *b;
-}
-
 bool is_extension_header(std::uint8_t protocol) {
   return protocol == kProtocolHopByHop || protocol == kProtocolRouting || protocol == kProtocolFragment ||
          protocol == kProtocolDestinationOptions;

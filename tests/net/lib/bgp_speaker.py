@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 """bgp_speaker.py LOCAL PEER AS: one BGP session (RFC 4271) with PEER that announces what it is told on standard input. It
-connects again whenever the session is lost and repeats what it still announces, and is never restarting itself (RFC 4724): what a bgpd
-that restarts gracefully needs of its peers, and bgpd itself does not give in the first two minutes of its life.
+connects again whenever the session is lost and repeats what it still announces, and is never restarting itself (RFC 4724):
+what a bgpd that restarts gracefully needs of its peers, and bgpd itself does not give in the first two minutes of its life.
 
   announce PREFIX NEXT_HOP         withdraw PREFIX
   many COUNT FIRST NEXT_HOP        COUNT prefixes of FIRST's length, one after the other; not repeated
   withdraw-many COUNT FIRST
 
-A command that comes while there is no session changes only what is repeated; `many` waits. Each is answered on standard output with "sent SECONDS" of the monotonic clock, before the update goes out for
-single prefixes, after the last one for many; "up SECONDS" and "down SECONDS" tell of the session."""
+Each command is answered on standard output with "sent SECONDS" of the monotonic clock, before the update goes out for
+single prefixes, after the last one for many; "up SECONDS" and "down SECONDS" tell of the session. A single prefix that is
+told of while there is no session changes only what is repeated then."""
 
 import ipaddress
 import os
@@ -146,12 +147,12 @@ class Speaker:
     def change(self, what, prefix, hop=None):
         """Of what is repeated. The update that tells the peer."""
         network = ipaddress.ip_network(prefix)
+        self.say("sent")
         if what == "announce":
             self.routes[network] = hop
-        else:
-            self.routes.pop(network, None)
-        self.say("sent")
-        return announcement(self.asn, [network], hop) if what == "announce" else withdrawal([network])
+            return announcement(self.asn, [network], hop)
+        self.routes.pop(network, None)
+        return withdrawal([network])
 
     def take_up_what_came_meanwhile(self):
         while not self.commands.empty() and self.commands.queue[0][0] in ("announce", "withdraw"):
