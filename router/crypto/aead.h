@@ -23,11 +23,18 @@ inline constexpr std::size_t kTagSize = 16;  // bytes
 // `size` bytes of plaintext at `in` (0 is allowed: a keepalive) become `size` bytes of ciphertext at `out`
 // and the tag at `out + size`. `in` equals `out`, or the two do not overlap; nor does anything of one job overlap the `out` of
 // another. Any alignment.
+//
+// A plaintext may lie in two places: its first `head` bytes at `out` already, the rest from `in + head` on, so that headers can be
+// put in front of what is somewhere else. `head` is a multiple of kSealUnit. Of the rest, the last `padding` bytes are zeros that
+// lie nowhere: nothing is read there.
+inline constexpr std::size_t kSealUnit = 64;
 struct SealJob {
   std::uint64_t counter = 0;
   const std::uint8_t* in = nullptr;
   std::uint8_t* out = nullptr;
   std::uint32_t size = 0;
+  std::uint16_t head = 0;     // at most size - padding
+  std::uint16_t padding = 0;  // below kSealUnit
 };
 
 // `size` bytes of ciphertext at `in` with the tag at `in + size` become `size` bytes of plaintext at `out`.
@@ -37,7 +44,8 @@ struct OpenJob {
   const std::uint8_t* in = nullptr;
   std::uint8_t* out = nullptr;
   std::uint32_t size = 0;
-  bool ok = false;  // result
+  bool ok = false;        // result
+  std::uint64_t sum = 0;  // result of open_and_sum(); means nothing where `ok` is false
 };
 
 class Aead {
@@ -46,6 +54,15 @@ class Aead {
   virtual std::string_view name() const = 0;  // "libsodium", "openssl", "ipsec-mb", "avx512"
   virtual void seal(const SymmetricKey& key, std::span<const SealJob> jobs) = 0;
   virtual void open(const SymmetricKey& key, std::span<OpenJob> jobs) = 0;
+  // As open(), and where it costs little, the Internet checksum's running sum of each plaintext (router/packet/checksum.h, which
+  // defines what it is); 0 where it is not known, which a plaintext that is not all zeros never has.
+  virtual void open_and_sum(const SymmetricKey& key, std::span<OpenJob> jobs) {
+    for (OpenJob& job : jobs) job.sum = 0;
+    open(key, jobs);
+  }
+  // Whether a run of so many plaintexts of so many bytes is sealed as fast from two places as from one; else each is brought
+  // together first.
+  virtual bool gathers([[maybe_unused]] std::size_t packets, [[maybe_unused]] std::size_t size) const { return false; }
 };
 
 enum class AeadProvider : std::uint8_t { kSodium, kOpenSsl, kIpsecMb, kAvx512 };

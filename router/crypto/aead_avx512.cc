@@ -21,13 +21,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <iterator>
 #include <stdexcept>
+#include <type_traits>
+#include <utility>
 
 #include "router/base/byte_order.h"
 #include "router/crypto/constant_time.h"
 #include "router/crypto/wipe.h"
 
-#define GREYWIRE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512ifma,avx512vbmi2")))
+#define GREYWIRE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512ifma,avx512vbmi2,avx512vnni")))
 #define GREYWIRE_AVX512_INLINE GREYWIRE_AVX512 __attribute__((always_inline)) inline
 
 namespace greywire {
@@ -37,15 +41,20 @@ constexpr std::size_t kLanes = 16;
 constexpr std::size_t kChunk = 64;  // a ChaCha20 block
 constexpr std::size_t kLong = 4 * kChunk;  // from here on four powers of r pay
 
-// More than the frames below hold, which the compiler checks where frames are what counts: sanitizers keep some elsewhere.
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-constexpr std::size_t kStackToClear = 16384;
-#ifndef __clang__
-#pragma GCC diagnostic error "-Wframe-larger-than=16000"
-#endif
+// Where sanitizers keep some frames elsewhere, more than all of them hold.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t kStackElsewhere = 512 << 10;
 #else
-constexpr std::size_t kStackToClear = 512 << 10;
+constexpr std::size_t kStackElsewhere = 0;
 #endif
+
+constexpr std::size_t kRedZone = 128;  // below the stack pointer a function may write too (System V ABI §3.2.2)
+
+inline std::uintptr_t stack_pointer() {
+  std::uintptr_t value;
+  asm volatile("mov %%rsp, %0" : "=r"(value));
+  return value;
+}
 
 // Up to 16 packets of one size. Lanes that are not used repeat the first one and write nothing.
 struct Group {
@@ -53,8 +62,12 @@ struct Group {
   std::array<std::uint8_t*, kLanes> out;
   std::array<std::uint64_t, kLanes> counters;
   std::array<std::array<std::uint8_t, kTagSize>, kLanes> tags;  // result
+  std::array<std::uint64_t, kLanes> sums;                       // result, where asked for
   std::size_t used = 0;
   std::size_t size = 0;
+  std::size_t head = 0;  // bytes of the plaintext at `out`
+  std::size_t text = 0;  // `size` without padding
+  std::uintptr_t stack_end = UINTPTR_MAX;  // how far down run() has used the stack; UINTPTR_MAX: not at all
 };
 
 using Words = __m512i[kLanes];
@@ -306,15 +319,41 @@ GREYWIRE_AVX512_INLINE void finish(const Poly& p, __m512i s_low, __m512i s_high,
   }
 }
 
+enum class Task : std::uint8_t { kSeal, kOpen, kOpenAndSum };
+
+// The Internet checksum of each lane's plaintext, while it is at hand: 16-bit words made signed by turning their top bit, so that
+// VNNI adds two products of one at a time. Of 64 KiB a lane's sixteen sums stay below 2^26.
+constexpr std::size_t kMaxSummed = 64 << 10;
+constexpr std::int64_t kTurned = 32 * 0x8000;  // what turning takes off the 32 words of a vector
+
+GREYWIRE_AVX512_INLINE __m512i add_words(__m512i sum, __m512i x) {
+  const __m512i top = _mm512_set1_epi16(static_cast<short>(0x8000)), one = _mm512_set1_epi16(1);
+  return _mm512_dpwssd_epi32(sum, _mm512_xor_si512(x, top), one);
+}
+
+GREYWIRE_AVX512_INLINE void finish_sums(Words& sums, Group& group) {
+  transpose(sums);
+  for (std::size_t n = kLanes / 2; n != 0; n /= 2) {
+    for (std::size_t i = 0; i < n; ++i) sums[i] = _mm512_add_epi32(sums[i], sums[n + i]);
+  }
+  alignas(64) std::int32_t lanes[kLanes];
+  _mm512_store_si512(lanes, sums[0]);
+  const auto turned = static_cast<std::int64_t>((group.size + kChunk - 1) / kChunk) * kTurned;
+  for (std::size_t i = 0; i < kLanes; ++i) group.sums[i] = static_cast<std::uint64_t>(turned + lanes[i]);
+}
+
 // 64 bytes of each of 16 lanes.
-template <bool kSeal>
-GREYWIRE_AVX512_INLINE void whole_chunk(const Opening& opening, const Group& group, std::size_t at, Poly& first, Poly& second) {
+template <Task kTask>
+GREYWIRE_AVX512_INLINE void whole_chunk(const Opening& opening, const Group& group, std::size_t at, Poly& first, Poly& second,
+                                        Words& sums) {
+  const std::uint8_t* const* from = at < group.head ? group.out.data() : group.in.data();
   Words x, text;
   key_stream(opening, static_cast<std::uint32_t>(at / kChunk + 1), x);
   for (std::size_t i = 0; i < kLanes; ++i) {
-    const __m512i in = _mm512_loadu_si512(group.in[i] + at);
+    const __m512i in = _mm512_loadu_si512(from[i] + at);
     x[i] = _mm512_xor_si512(in, x[i]);
-    text[i] = kSeal ? x[i] : in;
+    text[i] = kTask == Task::kSeal ? x[i] : in;
+    if constexpr (kTask == Task::kOpenAndSum) sums[i] = add_words(sums[i], x[i]);
   }
   for (std::size_t i = 0; i < group.used; ++i) _mm512_storeu_si512(group.out[i] + at, x[i]);
   __m512i words[8];
@@ -324,17 +363,25 @@ GREYWIRE_AVX512_INLINE void whole_chunk(const Opening& opening, const Group& gro
   add_four(second, words);
 }
 
+GREYWIRE_AVX512_INLINE __mmask64 first_bytes(std::size_t n) {
+  return n >= kChunk ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+}
+
 // The last ones, or all of short packets: at most 64 bytes, of which the last block of 16 is filled up with zeros.
-template <bool kSeal>
-GREYWIRE_AVX512_INLINE void chunk(const Opening& opening, const Group& group, std::size_t at, Poly& first, Poly& second) {
+template <Task kTask>
+GREYWIRE_AVX512_INLINE void chunk(const Opening& opening, const Group& group, std::size_t at, Poly& first, Poly& second,
+                                  Words& sums) {
   const std::size_t bytes = std::min(kChunk, group.size - at);
-  const __mmask64 mask = bytes == kChunk ? ~std::uint64_t{0} : (std::uint64_t{1} << bytes) - 1;
+  const __mmask64 mask = first_bytes(bytes);
+  const __mmask64 in_mask = group.text < at + bytes ? first_bytes(group.text - std::min(group.text, at)) : mask;
+  const std::uint8_t* const* from = at < group.head ? group.out.data() : group.in.data();
   Words x, text;
   key_stream(opening, static_cast<std::uint32_t>(at / kChunk + 1), x);
   for (std::size_t i = 0; i < kLanes; ++i) {
-    const __m512i in = _mm512_maskz_loadu_epi8(mask, group.in[i] + at);
+    const __m512i in = _mm512_maskz_loadu_epi8(in_mask, from[i] + at);
     x[i] = _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(in, x[i]));
-    text[i] = kSeal ? x[i] : in;
+    text[i] = kTask == Task::kSeal ? x[i] : in;
+    if constexpr (kTask == Task::kOpenAndSum) sums[i] = add_words(sums[i], x[i]);
   }
   for (std::size_t i = 0; i < group.used; ++i) _mm512_mask_storeu_epi8(group.out[i] + at, mask, x[i]);
   __m512i a[8], b[8];
@@ -362,7 +409,7 @@ GREYWIRE_AVX512_INLINE void clear_registers() {
         "xmm29", "xmm30", "xmm31");
 }
 
-template <bool kSeal>
+template <Task kTask>
 GREYWIRE_AVX512 __attribute__((noinline)) void run(const std::uint8_t* key, Group& group) {
   alignas(64) std::uint32_t low[kLanes], high[kLanes];
   for (std::size_t i = 0; i < kLanes; ++i) {
@@ -380,16 +427,20 @@ GREYWIRE_AVX512 __attribute__((noinline)) void run(const std::uint8_t* key, Grou
   Poly first, second;
   set_key(first, a[0], a[1], is_long);
   set_key(second, b[0], b[1], is_long);
+  Words sums;
+  if constexpr (kTask == Task::kOpenAndSum) std::fill(std::begin(sums), std::end(sums), _mm512_setzero_si512());
   std::size_t at = 0;
   if (is_long) {
-    for (; at + kChunk <= group.size; at += kChunk) whole_chunk<kSeal>(opening, group, at, first, second);
+    for (; at + kChunk <= group.text; at += kChunk) whole_chunk<kTask>(opening, group, at, first, second, sums);
   }
-  for (; at < group.size; at += kChunk) chunk<kSeal>(opening, group, at, first, second);
+  for (; at < group.size; at += kChunk) chunk<kTask>(opening, group, at, first, second, sums);
   const __m512i size = _mm512_set1_epi64(static_cast<std::int64_t>(group.size));
   add_block(first, _mm512_setzero_si512(), size);
   add_block(second, _mm512_setzero_si512(), size);
   finish(first, a[2], a[3], &group.tags[0]);
   finish(second, b[2], b[3], &group.tags[8]);
+  if constexpr (kTask == Task::kOpenAndSum) finish_sums(sums, group);
+  group.stack_end = std::min(group.stack_end, stack_pointer());
   clear_registers();
 }
 
@@ -406,49 +457,67 @@ class Avx512Aead final : public Aead {
   void seal(const SymmetricKey& key, std::span<const SealJob> jobs) override {
     each_run(jobs, [&](std::span<const SealJob> run_jobs) {
       fill(run_jobs);
-      run<true>(key.data(), group_);
+      run<Task::kSeal>(key.data(), group_);
       for (std::size_t i = 0; i < run_jobs.size(); ++i) {
         std::copy(group_.tags[i].begin(), group_.tags[i].end(), run_jobs[i].out + run_jobs[i].size);
       }
     }, [&](std::span<const SealJob> rest) { others_->seal(key, rest); });
   }
 
-  void open(const SymmetricKey& key, std::span<OpenJob> jobs) override {
+  void open(const SymmetricKey& key, std::span<OpenJob> jobs) override { open_as<Task::kOpen>(key, jobs); }
+  void open_and_sum(const SymmetricKey& key, std::span<OpenJob> jobs) override { open_as<Task::kOpenAndSum>(key, jobs); }
+  bool gathers(std::size_t packets, std::size_t size) const override { return worth_it(packets, size); }
+
+ private:
+  template <Task kTask>
+  void open_as(const SymmetricKey& key, std::span<OpenJob> jobs) {
     each_run(jobs, [&](std::span<OpenJob> run_jobs) {
       fill(run_jobs);
-      run<false>(key.data(), group_);
+      const bool summed = kTask == Task::kOpenAndSum && group_.size <= kMaxSummed;
+      if (summed) {
+        run<Task::kOpenAndSum>(key.data(), group_);
+      } else {
+        run<Task::kOpen>(key.data(), group_);
+      }
       for (std::size_t i = 0; i < run_jobs.size(); ++i) {
         OpenJob& job = run_jobs[i];
+        job.sum = summed ? group_.sums[i] : 0;
         job.ok = constant_time_equal<kTagSize>(group_.tags[i], std::span<const std::uint8_t, kTagSize>(job.in + job.size, kTagSize));
         if (!job.ok && job.size != 0) wipe(job.out, job.size);
       }
-    }, [&](std::span<OpenJob> rest) { others_->open(key, rest); });
+    }, [&](std::span<OpenJob> rest) { others_->open_and_sum(key, rest); });
   }
 
- private:
+  static bool alike(const SealJob& a, const SealJob& b) { return a.size == b.size && a.head == b.head && a.padding == b.padding; }
+  static bool alike(const OpenJob& a, const OpenJob& b) { return a.size == b.size; }
+
   // Calls `fast` with runs of equal size, at most 16 jobs each, and `slow` with what stands alone.
   template <class Job, class Fast, class Slow>
   void each_run(std::span<Job> jobs, Fast&& fast, Slow&& slow) {
-    bool used_lanes = false;
     while (!jobs.empty()) {
       std::size_t count = 1;
-      while (count < jobs.size() && count < kLanes && jobs[count].size == jobs[0].size) ++count;
+      while (count < jobs.size() && count < kLanes && alike(jobs[count], jobs[0])) ++count;
       if (worth_it(count, jobs[0].size)) {
         fast(jobs.first(count));
-        used_lanes = true;
       } else {
         slow(jobs.first(count));
       }
       jobs = jobs.subspan(count);
     }
-    if (!used_lanes) return;
-    sodium_stackzero(kStackToClear);
+    if (group_.stack_end == UINTPTR_MAX) return;
+    sodium_stackzero(stack_pointer() - std::exchange(group_.stack_end, UINTPTR_MAX) + kRedZone + kStackElsewhere);
     wipe(group_.tags.data(), sizeof group_.tags);
+    wipe(group_.sums.data(), sizeof group_.sums);
   }
   template <class Job>
   void fill(std::span<Job> jobs) {
     group_.used = jobs.size();
-    group_.size = jobs[0].size;
+    group_.size = group_.text = jobs[0].size;
+    group_.head = 0;
+    if constexpr (std::is_same_v<std::remove_const_t<Job>, SealJob>) {
+      group_.head = jobs[0].head;
+      group_.text -= jobs[0].padding;
+    }
     for (std::size_t i = 0; i < kLanes; ++i) {
       const Job& job = jobs[i < jobs.size() ? i : 0];
       group_.in[i] = job.in;
@@ -465,11 +534,11 @@ class Avx512Aead final : public Aead {
 
 bool avx512_available() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vbmi2");
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512vnni");
 }
 
 std::unique_ptr<Aead> make_avx512_aead() {
-  if (!avx512_available()) throw std::runtime_error("this CPU lacks AVX-512 with IFMA and VBMI2");
+  if (!avx512_available()) throw std::runtime_error("this CPU lacks AVX-512 with IFMA, VBMI2 and VNNI");
   return std::make_unique<Avx512Aead>(ipsec_mb_available() ? make_ipsec_mb_aead() : make_sodium_aead());
 }
 

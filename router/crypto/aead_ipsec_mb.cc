@@ -48,7 +48,7 @@ class IpsecMbAead final : public Aead {
     for (const SealJob& job : jobs) {
       store_le64(nonce.data() + 4, job.counter);
       // A job that the library did not finish leaves zeros, never plaintext with a tag.
-      if (!run(key, nonce, job.in, job.out, job.size, job.out + job.size, IMB_DIR_ENCRYPT))
+      if (!run(key, nonce, in_one_piece(job), job.out, job.size, job.out + job.size, IMB_DIR_ENCRYPT))
         wipe(job.out, job.size + kTagSize);
     }
   }

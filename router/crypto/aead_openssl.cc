@@ -33,7 +33,7 @@ class OpenSslAead final : public Aead {
       int size = 0;
       ok = ok && EVP_EncryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1;
       if (job.size != 0)
-        ok = ok && EVP_EncryptUpdate(context, job.out, &size, job.in, static_cast<int>(job.size)) == 1;
+        ok = ok && EVP_EncryptUpdate(context, job.out, &size, in_one_piece(job), static_cast<int>(job.size)) == 1;
       ok = ok && EVP_EncryptFinal_ex(context, job.out + job.size, &size) == 1 &&
            EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagSize, job.out + job.size) == 1;
       // Never seen to fail once the context exists; if it ever does, zeros go out and no plaintext.

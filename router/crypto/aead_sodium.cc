@@ -16,8 +16,8 @@ class SodiumAead final : public Aead {
     std::array<std::uint8_t, 12> nonce{};
     for (const SealJob& job : jobs) {
       store_le64(nonce.data() + 4, job.counter);
-      crypto_aead_chacha20poly1305_ietf_encrypt(job.out, nullptr, job.in, job.size, nullptr, 0, nullptr,
-                                                nonce.data(), key.data());
+      crypto_aead_chacha20poly1305_ietf_encrypt(job.out, nullptr, in_one_piece(job), job.size, nullptr, 0,
+                                                nullptr, nonce.data(), key.data());
     }
   }
 

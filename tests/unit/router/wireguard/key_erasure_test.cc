@@ -270,6 +270,14 @@ TEST_P(KeyErasure, SealingAndOpeningLeaveNoKey) {
     std::vector<SealJob> seals;
     for (std::size_t i = 1; i < jobs.size(); ++i) seals.push_back({i, jobs[i].out, jobs[i].out, jobs[i].size});
     pair.aead->seal(receiver.receive_key(), seals);
+    pair.aead->open_and_sum(receiver.receive_key(), all.subspan(1));
+    std::vector<std::array<std::uint8_t, 256>> texts(seals.size());
+    for (std::size_t i = 0; i < seals.size(); ++i) {
+      seals[i].in = texts[i].data();
+      seals[i].head = kSealUnit;
+      seals[i].padding = 4;
+    }
+    pair.aead->seal(receiver.receive_key(), seals);
     pair.both([](End& end) { end.device.remove_peer(end.peer->id); });
     expect(pair, {kPrivate}, {kSend, kReceive});  // while the contexts live
   }
