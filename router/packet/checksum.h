@@ -26,6 +26,11 @@ constexpr std::uint64_t checksum_join(std::uint64_t a, std::uint64_t b) {
   return sum + (sum < a ? 1 : 0);
 }
 
+// What `part` is not of: `sum` without it.
+constexpr std::uint64_t checksum_less(std::uint64_t sum, std::uint64_t part) {
+  return checksum_join(sum, ~part);
+}
+
 // An IPv4 header without options: 20 bytes.
 inline std::uint64_t checksum_ipv4_header(const std::uint8_t* p) {
   return checksum_join(checksum_join(load_le64(p), load_le64(p + 8)), load_le32(p + 16));

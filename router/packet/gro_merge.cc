@@ -1,5 +1,6 @@
 #include "router/packet/gro_merge.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "router/base/byte_order.h"
@@ -45,6 +46,50 @@ struct Group {
   bool push = false;      // the last packet has PSH
   std::uint32_t next_sequence = 0;
   std::size_t payload = 0;  // of all
+};
+
+// The quick way for the third and further packets of a group, which differ from its first one in little: which bits of the headers
+// must be the same. Says of a packet what parse() and GroMerger::State::joins() would.
+struct Train {
+  static constexpr std::size_t kSize = 128;  // longer headers go the long way
+
+  struct Flow* flow = nullptr;  // none: no train
+  std::uint16_t group = kNone;
+  std::size_t words = 0;  // of `same`
+  std::array<std::uint64_t, kSize / 8> same{};
+
+  void begin(Flow* of, std::uint16_t index, const Segment& first) {
+    if (flow == of && group == index) return;
+    flow = first.header_size <= kSize ? of : nullptr;
+    if (flow == nullptr) return;
+    group = index;
+    words = (first.header_size + 7U) / 8;
+    std::array<std::uint8_t, kSize> mask{};
+    std::fill_n(mask.begin(), first.header_size, 0xff);
+    std::uint8_t* ip = mask.data() + first.l3_offset;
+    std::uint8_t* l4 = mask.data() + first.l4_offset;
+    if (first.family == Family::kV4) {
+      std::fill_n(ip + 2, 4, 0);   // total length, identification
+      std::fill_n(ip + 10, 2, 0);  // checksum
+    } else {
+      std::fill_n(ip + 4, 2, 0);  // payload length
+    }
+    if (first.protocol == kProtocolTcp) {
+      std::fill_n(l4 + 4, 4, 0);  // sequence number
+      l4[13] = static_cast<std::uint8_t>(~kTcpPsh);
+      std::fill_n(l4 + 16, 2, 0);  // checksum
+    } else {
+      std::fill_n(l4 + 4, 4, 0);  // length, checksum
+    }
+    std::memcpy(same.data(), mask.data(), kSize);
+  }
+
+  // Both with `words` words.
+  bool is_like(const std::uint8_t* first, const std::uint8_t* packet) const {
+    std::uint64_t other = 0;
+    for (std::size_t i = 0; i < words; ++i) other |= (load_le64(first + 8 * i) ^ load_le64(packet + 8 * i)) & same[i];
+    return other == 0;
+  }
 };
 
 struct Flow {
@@ -120,29 +165,6 @@ Kind parse(std::span<const std::uint8_t> packet, Layer layer, MergeUdp udp, Segm
   return Kind::kFlow;
 }
 
-// The quick way for the next packet of a train: whether it is laid out as `like`, that of a mergeable packet before it, is; it
-// must be longer than the headers. Then `segment` says of it what parse() would.
-bool parse_alike(std::span<const std::uint8_t> packet, const std::uint8_t* before, const Segment& like, Segment& segment) {
-  const std::uint8_t* a = before + like.l3_offset;
-  const std::uint8_t* b = packet.data() + like.l3_offset;
-  if (!same_bytes(before, packet.data(), like.l3_offset) || a[0] != b[0]) return false;
-  const std::size_t l3_size = packet.size() - like.l3_offset;
-  if (like.family == Family::kV4) {
-    if (load_be16(b + 2) != l3_size || b[9] != like.protocol || load_le16(a + 6) != load_le16(b + 6)) return false;
-  } else if (load_be16(b + 4) + kIpv6HeaderSize != l3_size || b[6] != like.protocol) {
-    return false;
-  }
-  const std::uint8_t* l4 = packet.data() + like.l4_offset;
-  segment = like;
-  segment.payload = static_cast<std::uint16_t>(packet.size() - like.header_size);
-  if (like.protocol == kProtocolUdp) {
-    return load_be16(l4 + 4) == packet.size() - like.l4_offset && load_be16(l4 + 6) != 0;
-  }
-  segment.flags = l4[13];
-  segment.sequence = load_be32(l4 + 4);
-  return l4[12] == before[like.l4_offset + 12U] && (segment.flags & static_cast<std::uint8_t>(~kTcpPsh)) == kTcpAck;
-}
-
 std::uint32_t hash_flow(const std::uint8_t* packet, const Segment& segment) {
   const std::uint8_t* ip = packet + segment.l3_offset;
   std::uint64_t h = load_le32(packet + segment.l4_offset) ^ static_cast<std::uint64_t>(segment.protocol) << 32;
@@ -163,13 +185,18 @@ bool same_flow(const std::uint8_t* a, const Segment& sa, const std::uint8_t* b, 
 }
 
 // That of TCP or UDP, and that of the IPv4 header: a merged frame gets new ones, which must not make good what was bad.
-bool checksums_right(std::span<const std::uint8_t> packet, const Segment& segment) {
+// `sum`: of the packet, or 0.
+bool checksums_right(std::span<const std::uint8_t> packet, const Segment& segment, std::uint64_t sum) {
   const std::uint8_t* ip = packet.data() + segment.l3_offset;
-  if (segment.family == Family::kV4 && checksum_finish(checksum_ipv4_header(ip)) != 0) return false;
+  const bool v4 = segment.family == Family::kV4;
+  if (v4 && checksum_finish(checksum_ipv4_header(ip)) != 0) return false;
   const auto l4 = packet.subspan(segment.l4_offset);
-  const std::uint64_t sum =
+  const std::uint64_t pseudo =
       checksum_pseudo_header(ip, segment.family, segment.protocol, static_cast<std::uint32_t>(l4.size()));
-  return checksum_finish(checksum_add(l4.data(), l4.size(), sum)) == 0;
+  if (sum == 0) return checksum_finish(checksum_add(l4.data(), l4.size(), pseudo)) == 0;
+  const std::size_t headers = v4 ? segment.l3_offset : segment.l4_offset;  // a right IPv4 header adds nothing
+  if (headers != 0) sum = checksum_less(sum, checksum_add(packet.data(), headers, 0));
+  return checksum_finish(checksum_join(sum, pseudo)) == 0;
 }
 
 bool same_ip_fields(const Group& group, const std::uint8_t* first, const std::uint8_t* packet) {
@@ -197,27 +224,16 @@ struct GroMerger::State {
   Layer layer;
   MergeUdp udp = MergeUdp::kNo;
   std::array<std::span<std::uint8_t>, kMaxPackets> packets;
+  std::array<std::uint64_t, kMaxPackets> sums;  // 0: not known
   std::array<std::uint16_t, kMaxPackets> next;  // the following packet of the same group
   std::array<Group, kMaxPackets> groups;
   std::array<iovec, kMaxPackets> parts;
   std::array<Flow, kFlowSlots> flows;
   std::array<std::uint16_t, kMaxFlows> used_slots;
   std::size_t flow_count = 0;
-  Flow* last_flow = nullptr;  // a train repeats it
+  Train train;
 
   explicit State(Layer l) : layer(l) {}
-
-  // The flow of the packet before, where this is one like it of the same.
-  Flow* same_again(std::uint16_t packet, Segment& segment) {
-    if (last_flow == nullptr || last_flow->group == kNone) return nullptr;
-    const Group& group = groups[last_flow->group];
-    const std::uint8_t* first = packets[group.first_packet].data();
-    // Addresses and ports first: with many flows they say at once that it is another one.
-    const bool same = packets[packet].size() > group.first.header_size &&
-                      same_flow(first, group.first, packets[packet].data(), group.first) &&
-                      parse_alike(packets[packet], first, group.first, segment);
-    return same ? last_flow : nullptr;
-  }
 
   Flow* find_flow(std::uint16_t packet, const Segment& segment) {
     const std::uint8_t* bytes = packets[packet].data();
@@ -226,13 +242,13 @@ struct GroMerger::State {
     for (; flows[slot].tag != 0; slot = (slot + 1) % kFlowSlots) {
       Flow& flow = flows[slot];
       if (flow.tag == tag && same_flow(packets[flow.key_packet].data(), flow.key, bytes, segment)) {
-        return last_flow = &flow;
+        return &flow;
       }
     }
     if (!segment.mergeable || flow_count == kMaxFlows) return nullptr;
     used_slots[flow_count++] = static_cast<std::uint16_t>(slot);
     flows[slot] = {.tag = tag, .key_packet = packet, .group = kNone, .key = segment};
-    return last_flow = &flows[slot];
+    return &flows[slot];
   }
 
   // Whether a mergeable packet of the same flow continues the group. Its checksums come last: they are the
@@ -250,9 +266,45 @@ struct GroMerger::State {
     if (l3_headers + group.payload + segment.payload > kMaxL3Size) return false;
     if (!same_bytes(first, bytes, segment.l3_offset)) return false;
     if (!same_ip_fields(group, first, bytes) || (tcp && !same_tcp_fields(group, first, bytes))) return false;
-    if (!group.verified && !checksums_right(packets[group.first_packet], group.first)) return false;
+    if (!group.verified && !right(group.first_packet, group.first)) return false;
     group.verified = true;
-    return checksums_right(packets[packet], segment);
+    return right(packet, segment);
+  }
+
+  bool right(std::uint16_t packet, const Segment& segment) const { return checksums_right(packets[packet], segment, sums[packet]); }
+
+  // Whether a packet goes on with the train; only then `segment` says what it is.
+  bool goes_on(std::uint16_t index, Segment& segment) const {
+    if (train.flow == nullptr || train.flow->group != train.group) return false;
+    const Group& group = groups[train.group];
+    const auto first = packets[group.first_packet], packet = packets[index];
+    Segment like = group.first;
+    if (packet.size() < 8 * train.words || packet.size() <= like.header_size) return false;
+    const std::size_t payload = packet.size() - like.header_size;
+    if (payload > like.payload || like.header_size - like.l3_offset + group.payload + payload > kMaxL3Size ||
+        !train.is_like(first.data(), packet.data())) {
+      return false;
+    }
+    like.payload = static_cast<std::uint16_t>(payload);
+    const std::uint8_t* ip = packet.data() + like.l3_offset;
+    const std::uint8_t* l4 = packet.data() + like.l4_offset;
+    const std::size_t l4_size = packet.size() - like.l4_offset;
+    if (like.family == Family::kV4) {
+      const auto id = static_cast<std::uint16_t>(load_be16(first.data() + like.l3_offset + 4) + group.packets);
+      if (load_be16(ip + 2) != kIpv4HeaderSize + l4_size || (!like.dont_fragment && load_be16(ip + 4) != id)) return false;
+    } else if (load_be16(ip + 4) != l4_size) {
+      return false;
+    }
+    if (like.protocol == kProtocolTcp) {
+      like.sequence = load_be32(l4 + 4);
+      like.flags = l4[13];
+      if (like.sequence != group.next_sequence) return false;
+    } else if (load_be16(l4 + 4) != l4_size || load_be16(l4 + 6) == 0 || group.packets == kMaxDatagrams) {
+      return false;
+    }
+    if (!right(index, like)) return false;
+    segment = like;
+    return true;
   }
 
   void append(Group& group, std::uint16_t packet, const Segment& segment) {
@@ -262,6 +314,11 @@ struct GroMerger::State {
     group.payload += segment.payload;
     group.next_sequence += segment.payload;
     group.push = (segment.flags & kTcpPsh) != 0;
+  }
+
+  // A shorter packet or a PSH is the last of its group.
+  static bool ends(const Group& group, const Segment& segment) {
+    return (segment.flags & kTcpPsh) != 0 || segment.payload < group.first.payload;
   }
 
   void rewrite_header(const Group& group, VirtioNetHeader& header) {
@@ -305,29 +362,32 @@ void GroMerger::merge_udp(MergeUdp udp) {
   state_->udp = udp;
 }
 
-bool GroMerger::add(std::span<std::uint8_t> packet) {
+bool GroMerger::add(std::span<std::uint8_t> packet, std::uint64_t sum) {
   if (full()) return false;
   State& s = *state_;
   const std::uint16_t index = packet_count_++;
   s.packets[index] = packet;
+  s.sums[index] = sum;
   s.next[index] = kNone;
   Segment segment;
-  Flow* flow = s.same_again(index, segment);
-  if (flow == nullptr) {
-    segment = {};
-    const Kind kind = parse(packet, s.layer, s.udp, segment);
-    if (kind == Kind::kOdd) {
-      for (std::size_t i = 0; i < s.flow_count; ++i) s.flows[s.used_slots[i]].group = kNone;
-    }
-    if (kind == Kind::kFlow) flow = s.find_flow(index, segment);
+  Flow* flow = nullptr;
+  if (s.goes_on(index, segment)) {
+    flow = s.train.flow;
+    s.append(s.groups[flow->group], index, segment);
+    if (s.ends(s.groups[flow->group], segment)) flow->group = kNone;
+    return true;
   }
-  // A shorter packet or a PSH is the last of its group.
-  const bool last = (segment.flags & kTcpPsh) != 0;
+  const Kind kind = parse(packet, s.layer, s.udp, segment);
+  if (kind == Kind::kOdd) {
+    for (std::size_t i = 0; i < s.flow_count; ++i) s.flows[s.used_slots[i]].group = kNone;
+  }
+  if (kind == Kind::kFlow) flow = s.find_flow(index, segment);
   if (flow != nullptr && flow->group != kNone) {
     Group& group = s.groups[flow->group];
     if (segment.mergeable && s.joins(group, index, segment)) {
       s.append(group, index, segment);
-      if (last || segment.payload < group.first.payload) flow->group = kNone;
+      s.train.begin(flow, flow->group, group.first);
+      if (s.ends(group, segment)) flow->group = kNone;
       return true;
     }
     flow->group = kNone;
@@ -336,7 +396,7 @@ bool GroMerger::add(std::span<std::uint8_t> packet) {
   group = {.first = segment, .first_packet = index, .last_packet = index, .packets = 1};
   group.next_sequence = segment.sequence + segment.payload;
   group.payload = segment.payload;
-  if (flow != nullptr && segment.mergeable && !last) flow->group = group_count_;
+  if (flow != nullptr && segment.mergeable && (segment.flags & kTcpPsh) == 0) flow->group = group_count_;
   ++group_count_;
   return true;
 }
@@ -363,7 +423,7 @@ void GroMerger::clear() {
   State& s = *state_;
   for (std::size_t i = 0; i < s.flow_count; ++i) s.flows[s.used_slots[i]].tag = 0;
   s.flow_count = 0;
-  s.last_flow = nullptr;
+  s.train.flow = nullptr;
   packet_count_ = 0;
   group_count_ = 0;
 }

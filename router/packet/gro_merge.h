@@ -49,8 +49,9 @@ class GroMerger {
   GroMerger& operator=(GroMerger&&) noexcept;
 
   // Takes a packet whose memory stays valid until flush; the first of a group has its header rewritten there.
-  // Padding behind an IP packet must be cut off already. False when kMaxPackets are waiting: flush first.
-  bool add(std::span<std::uint8_t> packet);
+  // Padding behind an IP packet must be cut off already. `sum` is the running sum (checksum.h) of the packet where somebody has it,
+  // else 0. False when kMaxPackets are waiting: flush first.
+  bool add(std::span<std::uint8_t> packet, std::uint64_t sum = 0);
 
   // Whether UDP is merged from now on. Only while empty.
   void merge_udp(MergeUdp udp);

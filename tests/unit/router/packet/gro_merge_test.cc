@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
+#include "router/packet/checksum.h"
 #include "router/packet/gso_split.h"
 #include "tests/unit/router/packet/packets.h"
 
@@ -20,9 +22,9 @@ struct Merged {
   std::size_t packets;
 };
 
-// The merger writes into the packets: it gets copies.
-std::vector<Merged> merge(GroMerger& merger, std::vector<Bytes> packets) {
-  for (auto& p : packets) EXPECT_TRUE(merger.add(p));
+// The merger writes into the packets: it gets copies. `sums`: it is told what they add up to.
+std::vector<Merged> merge_once(GroMerger& merger, std::vector<Bytes> packets, bool sums) {
+  for (auto& p : packets) EXPECT_TRUE(merger.add(p, sums ? checksum_add(p.data(), p.size(), 0) : 0));
   std::vector<Merged> out;
   merger.flush([&](const MergedFrame& frame) {
     Merged m{frame.header, {}, frame.packets};
@@ -34,6 +36,15 @@ std::vector<Merged> merge(GroMerger& merger, std::vector<Bytes> packets) {
     out.push_back(m);
   });
   EXPECT_TRUE(merger.empty());
+  return out;
+}
+
+// With sums or without, it is the same.
+std::vector<Merged> merge(GroMerger& merger, const std::vector<Bytes>& packets) {
+  const auto out = merge_once(merger, packets, false);
+  EXPECT_TRUE(std::ranges::equal(merge_once(merger, packets, true), out, [](const Merged& a, const Merged& b) {
+    return a.bytes == b.bytes && std::memcmp(&a.header, &b.header, sizeof a.header) == 0;
+  }));
   return out;
 }
 
@@ -121,6 +132,7 @@ TEST(GroMerge, WhatBreaksARun) {
     const char* what;
     std::function<void(std::vector<PacketSpec>&)> change;
     Sizes expected;
+    bool ipv4_only = false;
   };
   const std::vector<Case> cases = {
       {"nothing", [](auto&) {}, {6}},
@@ -179,7 +191,8 @@ TEST(GroMerge, WhatBreaksARun) {
        [](auto& r) {
          for (std::size_t i = 3; i < 6; ++i) r[i].dont_fragment = false;
        },
-       {3, 3}},
+       {3, 3},
+       true},
       {"another port",
        [](auto& r) {
          for (std::size_t i = 3; i < 6; ++i) r[i].source_port++;
@@ -191,12 +204,16 @@ TEST(GroMerge, WhatBreaksARun) {
          for (auto& s : r) s.dont_fragment = false;
          r[3].id = 9999;
        },
-       {3, 1, 2}},
+       {3, 1, 2},
+       true},
   };
-  for (const Case& c : cases) {
-    auto run = run_of(6, 500);
-    c.change(run);
-    EXPECT_EQ(sizes(merge(build(run))), c.expected) << c.what;
+  for (const Family family : {Family::kV4, Family::kV6}) {
+    for (const Case& c : cases) {
+      if (c.ipv4_only && family == Family::kV6) continue;
+      auto run = run_of(6, 500, {.family = family});
+      c.change(run);
+      EXPECT_EQ(sizes(merge(build(run))), c.expected) << c.what << (family == Family::kV4 ? ", IPv4" : ", IPv6");
+    }
   }
   auto run = run_of(6, 500, {.family = Family::kV6});
   for (std::size_t i = 3; i < 6; ++i) run[i].flow_label = 5;
