@@ -26,6 +26,8 @@ constexpr std::uint64_t kLastLane = kLane + 0xffff;
 bool is_lane(std::uint64_t what) { return what >= kLane && what <= kLastLane; }
 
 constexpr std::size_t kHeadroom = 64;
+constexpr std::size_t kFrameRoom = kHeadroom + TunDevice::kMaxFrame;
+constexpr std::size_t kFramesRoom = 4 * kFrameRoom;  // of a batch: they stay until it is sent
 
 }  // namespace
 
@@ -41,7 +43,7 @@ Worker::Worker(unsigned number, Published& published, AeadProvider aead, std::fu
       handshake_batch_(number == 0 ? kHandshakeBatch : 1),
       routing_batch_(kRoutingBatch),
       gate_(random_, drops_),
-      frame_(std::make_unique<std::uint8_t[]>(kHeadroom + TunDevice::kMaxFrame)),
+      frames_(std::make_unique<std::uint8_t[]>(kFramesRoom)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       handshake_epoll_(::epoll_create1(EPOLL_CLOEXEC)),
@@ -304,9 +306,10 @@ bool Worker::read_batch(LinkId link, TunDevice& device, unsigned queue, unsigned
   const TimePoint now = boot_now();
   outbound_.begin(tables);
   bool more = true;
-  while (left != 0 && !outbound_.nearly_full()) {
+  std::size_t used = 0;
+  while (left != 0 && !outbound_.nearly_full() && used + kFrameRoom <= kFramesRoom) {
     VirtioNetHeader header;
-    std::uint8_t* frame = frame_.get() + kHeadroom;
+    std::uint8_t* frame = frames_.get() + used + kHeadroom;
     const std::ptrdiff_t size = device.read(queue, header, {frame, TunDevice::kMaxFrame});
     more = size > 0;
     if (size < 0 && TunDevice::is_gone(size)) {
@@ -315,6 +318,7 @@ bool Worker::read_batch(LinkId link, TunDevice& device, unsigned queue, unsigned
     }
     if (!more) break;
     --left;
+    used += (kHeadroom + static_cast<std::size_t>(size) + kHeadroom - 1) / kHeadroom * kHeadroom;
     outbound_.frame(tables, routes, link, header, {frame, static_cast<std::size_t>(size)}, now);
   }
   outbound_.flush(now);

@@ -107,7 +107,7 @@ class Worker final : private ForwarderSink {
   using CookieReply = std::array<std::uint8_t, wireguard::kCookieReplySize>;
   std::array<CookieReply, UdpSocket::kMaxTrains> cookie_replies_;
   std::vector<SendTrain> reply_trains_;
-  std::unique_ptr<std::uint8_t[]> frame_;
+  std::unique_ptr<std::uint8_t[]> frames_;
 
   int epoll_ = -1;
   int event_ = -1;

@@ -5,6 +5,7 @@
 
 #include "router/base/byte_order.h"
 #include "router/forwarder/probe.h"
+#include "router/packet/checksum.h"
 #include "router/packet/icmp.h"
 #include "router/packet/ip_header.h"
 #include "router/packet/tcp_mss.h"
@@ -91,7 +92,12 @@ void Inbound::open_and_commit() {
     wireguard::Session& session = *pending_[first].session;
     std::size_t last = first + 1;
     while (last < jobs_.size() && pending_[last].session == &session) ++last;
-    aead_.open(session.receive_key(), std::span(jobs_).subspan(first, last - first));
+    const auto run = std::span(jobs_).subspan(first, last - first);
+    if (merging_) {
+      aead_.open_and_sum(session.receive_key(), run);
+    } else {
+      aead_.open(session.receive_key(), run);
+    }
     commit(session, first, last);
     first = last;
   }
@@ -153,8 +159,12 @@ void Inbound::commit(wireguard::Session& session, std::size_t first, std::size_t
   }
   if (capturing_ != 0) [[unlikely]] capture_run(shared.id, first, last);
   for (std::size_t i = first; i < last; ++i) {
-    if (jobs_[i].ok && jobs_[i].size != 0) deliver(*peer, {jobs_[i].out, jobs_[i].size}, pending_[i].ds_field);
+    const OpenJob& job = jobs_[i];
+    if (!job.ok || job.size == 0) continue;
+    text_ = {job.out, job.size, job.sum};
+    deliver(*peer, {job.out, job.size}, pending_[i].ds_field);
   }
+  flush_received();
 }
 
 // As they came out of the tunnel, also those that are dropped after this.
@@ -169,7 +179,7 @@ void Inbound::deliver(const PeerEntry& peer, std::span<std::uint8_t> packet, std
   IpPacketInfo info;
   if (!parse_ip(packet, info)) return drops_.count(DropReason::kBadInner);
   packet = packet.first(info.total_size);
-  if (!ecn_into(packet, info, outer_ds)) return drops_.count(DropReason::kCongestion);
+  if (!take_mark(packet, info, outer_ds)) return drops_.count(DropReason::kCongestion);
   if (!source_allowed(peer, source_bytes(packet, info), info.family, peer.sources, true)) {
     return drops_.count(DropReason::kSourceNotAllowed);
   }
@@ -205,8 +215,29 @@ bool Inbound::source_allowed(const PeerEntry& peer, const std::uint8_t* source, 
   return true;
 }
 
+bool Inbound::take_mark(std::span<std::uint8_t> packet, IpPacketInfo& info, std::uint8_t outer_ds) {
+  const std::uint8_t before = info.ds_field;
+  const bool kept = ecn_into(packet, info, outer_ds);
+  if (info.ds_field != before) text_.sum = 0;
+  return kept;
+}
+
 void Inbound::clamp(std::span<std::uint8_t> packet, Mtu mtu, Family family) {
-  if (clamp_tcp_mss(packet, pmtu::tcp_mss(mtu, family))) outbound_.path_counters().count(PathEvent::kMssClamped);
+  if (!clamp_tcp_mss(packet, pmtu::tcp_mss(mtu, family))) return;
+  text_.sum = 0;
+  outbound_.path_counters().count(PathEvent::kMssClamped);
+}
+
+// Where the packet is the end of the plaintext, but for padding of zeros, which adds nothing.
+std::uint64_t Inbound::sum_of(std::span<const std::uint8_t> packet) const {
+  if (text_.sum == 0) return 0;
+  const std::size_t before = reinterpret_cast<std::uintptr_t>(packet.data()) - reinterpret_cast<std::uintptr_t>(text_.bytes);
+  if (before % 2 != 0 || before > text_.size || packet.size() > text_.size - before) return 0;
+  const std::size_t padding = text_.size - before - packet.size();
+  if (padding >= pmtu::kPaddingUnit) return 0;
+  const std::uint8_t* end = packet.data() + packet.size();
+  if (std::any_of(end, end + padding, [](std::uint8_t byte) { return byte != 0; })) return 0;
+  return before == 0 ? text_.sum : checksum_less(text_.sum, checksum_add(text_.bytes, before, 0));
 }
 
 bool Inbound::take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info) {
@@ -236,15 +267,19 @@ void Inbound::hand_to_link(LinkId link, Layer layer, std::span<std::uint8_t> pac
     merger->merge_udp(sink_.merges_udp(link));
     dirty_.push_back(link);
   }
-  if (merger->add(packet)) return;
+  const std::uint64_t sum = sum_of(packet);
+  if (merger->add(packet, sum)) return;
   flush_links();
   dirty_.push_back(link);
-  merger->add(packet);
+  merger->add(packet, sum);
 }
 
 void Inbound::flush_links() {
+  if (dirty_.empty()) return;
+  merging_ = false;
   for (const LinkId link : dirty_) {
     mergers_[link.value]->flush([&](const MergedFrame& frame) {
+      merging_ = merging_ || frame.packets > 1;
       if (!sink_.write(link, frame)) drops_.count(DropReason::kDeviceFull, frame.packets);
     });
   }

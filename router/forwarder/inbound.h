@@ -44,6 +44,18 @@ class Inbound {
     std::uint16_t from;  // which of froms_
     std::uint8_t ds_field;
   };
+  // The plaintext that is delivered, with its running sum (checksum.h) while nothing in it was changed, else 0.
+  struct Text {
+    const std::uint8_t* bytes = nullptr;
+    std::size_t size = 0;
+    std::uint64_t sum = 0;
+  };
+  // What a tunnel has got of the run that is delivered, and its counters have not.
+  struct Received {
+    const TunnelEntry* tunnel = nullptr;
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+  };
   // A flood of such datagrams costs the protocol thread a look at its peers this often, and no more.
   static constexpr Duration kUnknownSessionInterval = std::chrono::milliseconds(20);
   static constexpr std::size_t kMaxJobs = 1024;
@@ -61,7 +73,11 @@ class Inbound {
   bool deliver_gre(const PeerEntry& peer, std::span<std::uint8_t>& packet, IpPacketInfo& info);
   bool take_gre_options(const TunnelEntry& tunnel, const gre::Header& header);
   void deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, std::span<std::uint8_t> payload, std::uint8_t ds_field);
+  void count_received(const TunnelEntry& tunnel, std::size_t bytes);
+  void flush_received();
   void deliver_to_segment(const TunnelEntry& tunnel, std::span<std::uint8_t> frame);
+  bool take_mark(std::span<std::uint8_t> packet, IpPacketInfo& info, std::uint8_t outer_ds);
+  std::uint64_t sum_of(std::span<const std::uint8_t> packet) const;
   void clamp(std::span<std::uint8_t> packet, Mtu mtu, Family family);
   bool take_probe(const PeerEntry& peer, std::span<std::uint8_t> packet, const IpPacketInfo& info);
   std::span<std::uint8_t> reassemble(const PeerEntry& peer, std::span<std::uint8_t> fragment);
@@ -88,6 +104,9 @@ class Inbound {
   std::vector<wireguard::Route> froms_;
   std::vector<std::unique_ptr<GroMerger>> mergers_;  // by LinkId
   std::vector<LinkId> dirty_;
+  Text text_;
+  Received received_;
+  bool merging_ = false;  // as it was last: then sums are worth their time
   std::unique_ptr<std::uint8_t[]> rebuilt_;
   std::size_t rebuilt_used_ = 0;
 

@@ -69,14 +69,14 @@ void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, 
     if (payload.size() < pmtu::kEthernetHeader) return drops_.count(DropReason::kGreBadHeader);
     IpPacketInfo info;
     const std::size_t ip = ip_offset(payload);
-    if (ip != 0 && parse_ip(payload.subspan(ip), info) && !ecn_into(payload.subspan(ip), info, ds_field)) {
+    if (ip != 0 && parse_ip(payload.subspan(ip), info) && !take_mark(payload.subspan(ip), info, ds_field)) {
       return drops_.count(DropReason::kCongestion);
     }
   } else {
     IpPacketInfo info;
     if (!parse_ip(payload, info)) return drops_.count(DropReason::kBadInner);
     payload = payload.first(info.total_size);
-    if (!ecn_into(payload, info, ds_field)) return drops_.count(DropReason::kCongestion);
+    if (!take_mark(payload, info, ds_field)) return drops_.count(DropReason::kCongestion);
     if (tunnel.check_sources &&
         !source_allowed(peer, source_bytes(payload, info), info.family, tunnel.sources, false)) {
       return drops_.count(DropReason::kSourceNotAllowed);
@@ -92,10 +92,25 @@ void Inbound::deliver_payload(const PeerEntry& peer, const TunnelEntry& tunnel, 
       clamp(packet, pmtu::less(inner, overhead), info.family);
     }
   }
-  tunnel.traffic.rx_packets.fetch_add(1, std::memory_order_relaxed);
-  tunnel.traffic.rx_bytes.fetch_add(payload.size(), std::memory_order_relaxed);
+  count_received(tunnel, payload.size());
   if (tunnel.segment_port != 0) return deliver_to_segment(tunnel, payload);
   hand_to_link(tunnel.link, tunnel.config.ethernet ? Layer::kEthernet : Layer::kL3, payload);
+}
+
+void Inbound::count_received(const TunnelEntry& tunnel, std::size_t bytes) {
+  if (received_.tunnel != &tunnel) {
+    flush_received();
+    received_.tunnel = &tunnel;
+  }
+  ++received_.packets;
+  received_.bytes += bytes;
+}
+
+void Inbound::flush_received() {
+  if (received_.tunnel == nullptr) return;
+  received_.tunnel->traffic.rx_packets.fetch_add(received_.packets, std::memory_order_relaxed);
+  received_.tunnel->traffic.rx_bytes.fetch_add(received_.bytes, std::memory_order_relaxed);
+  received_ = {};
 }
 
 // A frame from one peer of a segment: to the TAP, or to other peers where split horizon lets it.
@@ -111,6 +126,7 @@ void Inbound::deliver_to_segment(const TunnelEntry& tunnel, std::span<std::uint8
     if (verdict.to != 0) return outbound_.segment_frame(*tables_, *segment, verdict.to, frame, now_);
     return hand_to_link(tunnel.link, Layer::kEthernet, frame);
   }
+  text_.sum = 0;  // a port's MSS may be clamped on the way out
   for (std::size_t port = 1; port < state.ports(); ++port) {
     const auto to = static_cast<gre::SegmentPort>(port);
     if (state.floods(in, to, now_)) outbound_.segment_frame(*tables_, *segment, to, frame, now_);

@@ -52,6 +52,7 @@ Outbound::Outbound(Aead& aead, ForwarderSink& sink, DropCounters& drops)
   trains_.reserve(kMaxTrains);
   sealed_.reserve(kMaxTrains);
   jobs_.reserve(kMaxJobs);
+  pieces_.reserve(kMaxJobs);
 }
 
 void Outbound::frame(const ForwardingTables& tables, const AllowedIpsRoot& routes, LinkId link,
@@ -62,6 +63,7 @@ void Outbound::frame(const ForwardingTables& tables, const AllowedIpsRoot& route
   target.link = link;
   target.now = now;
   target.packet = frame;
+  target.stays = true;
   if (!find_target(tables, routes, target)) return;
   resolve_session(target, now);
   if (target.session == nullptr && !target.peer->shared->has_endpoint()) return refuse(target, DropReason::kNoEndpoint);
@@ -80,7 +82,7 @@ void Outbound::packet(const PeerEntry& peer, std::span<const std::uint8_t> packe
   target.inner_mtu = peer.shared->inner_mtu.load(std::memory_order_relaxed);
   target.ds_field = outer_ds_field(target.info.ds_field, peer.dscp);
   resolve_session(target, now);
-  emit(target, packet.size(), now, [&](std::uint8_t* out) { std::memcpy(out, packet.data(), packet.size()); });
+  emit(target, packet.size(), now, [&](std::uint8_t* out, std::size_t n) { std::memcpy(out, packet.data(), n); }, {});
 }
 
 bool Outbound::find_target(const ForwardingTables& tables, const AllowedIpsRoot& routes, Target& target) {
@@ -139,13 +141,16 @@ void Outbound::single(Target& target, const VirtioNetHeader& header, std::span<s
   // On an L3 device what lies behind the IP packet is no part of it.
   if (!target.packet.empty()) frame = frame.first(target.info.total_size);
   count_sent(target.tunnel, 1, frame.size());
-  emit_payload(target, frame.size(), claim_numbers(target, 1), now, [&](std::uint8_t* out) {
+  // With a sum it is read here anyway, and copied at the same time. Without, it does not matter if it stays alone.
+  const bool stays = target.stays && !target.sums() && gathers(kMaxJobs, frame.size());
+  const Rest rest{stays ? frame.data() : nullptr, 0};
+  emit_payload(target, frame.size(), claim_numbers(target, 1), now, [&](std::uint8_t* out, std::size_t n) {
     if (!target.sums()) {
-      std::memcpy(out, frame.data(), frame.size());
+      std::memcpy(out, frame.data(), n);
     } else {
-      target.payload_sum = checksum_copy(out, frame.data(), frame.size(), 0);
+      target.payload_sum = checksum_copy(out, frame.data(), n, 0);
     }
-  });
+  }, rest);
 }
 
 void Outbound::split(Target& target, const VirtioNetHeader& header, std::span<std::uint8_t> frame, TimePoint now) {
@@ -159,11 +164,13 @@ void Outbound::split(Target& target, const VirtioNetHeader& header, std::span<st
   }
   count_sent(target.tunnel, plan.segments, plan.header_size * plan.segments + plan.total_payload);
   std::uint32_t id = claim_numbers(target, plan.segments);
+  const bool stays = target.stays && gathers(plan.segments, plan.segment_size(0));
   for (std::size_t i = 0; i < plan.segments; ++i) {
-    emit_payload(target, plan.segment_size(i), id++, now, [&](std::uint8_t* out) {
-      write_gso_segment(plan, frame, i, out);
+    const Rest rest{stays ? frame.data() + i * plan.payload_size : nullptr, plan.header_size};
+    emit_payload(target, plan.segment_size(i), id++, now, [&](std::uint8_t* out, std::size_t n) {
+      write_gso_segment(plan, frame, i, out, n);
       if (target.sums()) target.payload_sum = gso_segment_sum(plan, i, out);
-    });
+    }, rest);
   }
 }
 
@@ -176,10 +183,10 @@ std::uint32_t Outbound::claim_numbers(Target& target, std::size_t packets) {
 
 // A payload packet, with the delivery header in front of it where the link is a tunnel.
 template <class Writer>
-void Outbound::emit_payload(Target& target, std::size_t payload, std::uint32_t id, TimePoint now, Writer&& write) {
+void Outbound::emit_payload(Target& target, std::size_t payload, std::uint32_t id, TimePoint now, Writer&& write, Rest rest) {
   if (too_big(target, payload)) return refuse(target, DropReason::kTooBig);
   if (target.tunnel == nullptr) {
-    if (payload <= target.inner_mtu) return emit(target, payload, now, write);
+    if (payload <= target.inner_mtu) return emit(target, payload, now, write, rest);
     return emit_fragments(target, payload, next_fragment_id_ += kOddStep, now, write);
   }
   const gre::Encapsulation& encapsulation = *target.encapsulation;
@@ -187,18 +194,18 @@ void Outbound::emit_payload(Target& target, std::size_t payload, std::uint32_t i
   target.delivery.sequence = gre::SequenceOut::at(target.next_sequence++);
   if (payload > encapsulation.max_payload()) return drops_.count(DropReason::kTooBig);
   const std::size_t header = encapsulation.header_size();
-  const auto delivery = [&](std::uint8_t* out) {
+  const auto delivery = [&](std::uint8_t* out, std::size_t n) {
     encapsulation.write(out, payload, target.gre_protocol, target.delivery);
-    write(out + header);
+    write(out + header, n - header);
     if (target.sums()) encapsulation.finish_checksum(out, target.payload_sum);
   };
   if (header + payload > target.inner_mtu) return emit_fragments(target, header + payload, id, now, delivery);
-  emit(target, header + payload, now, delivery);
+  emit(target, header + payload, now, delivery, rest.behind(header));
 }
 
 template <class Writer>
 void Outbound::emit_fragments(Target& target, std::size_t size, std::uint32_t id, TimePoint now, Writer&& write) {
-  write(scratch_.get());
+  write(scratch_.get(), size);
   const std::span<const std::uint8_t> packet{scratch_.get(), size};
   FragmentPlan plan;
   if (!plan_fragments(packet, Mtu{target.inner_mtu}, plan, DontFragment::kIgnore, id)) {
@@ -216,20 +223,26 @@ void Outbound::emit_fragments(Target& target, std::size_t size, std::uint32_t id
     return;
   }
   for (std::size_t i = 0; i < plan.count; ++i) {
-    emit(target, plan.fragment_size(i), now, [&](std::uint8_t* out) { write_fragment(plan, packet, i, out); });
+    emit(target, plan.fragment_size(i), now, [&](std::uint8_t* out, std::size_t) { write_fragment(plan, packet, i, out); }, {});
   }
 }
 
 // A packet that goes to the peer as it is.
 template <class Writer>
-void Outbound::emit(Target& target, std::size_t size, TimePoint now, Writer&& write) {
+void Outbound::emit(Target& target, std::size_t size, TimePoint now, Writer&& write, Rest rest) {
   if (target.session == nullptr) {
-    write(scratch_.get());
+    write(scratch_.get(), size);
     return stage(target, {scratch_.get(), size}, now);
   }
   const std::size_t padded = pmtu::padded_size(static_cast<std::uint32_t>(size), Mtu{target.inner_mtu});
   std::uint8_t* text = slot(target, padded, now) + wireguard::kTransportHeaderSize;
-  write(text);
+  const std::size_t head = (rest.header + kSealUnit - 1) / kSealUnit * kSealUnit;
+  if (rest.bytes != nullptr && head + kWorthGathering <= size) {
+    write(text, head);
+    pieces_.back() = {rest.bytes, static_cast<std::uint16_t>(head), static_cast<std::uint16_t>(padded - size)};
+    return;
+  }
+  write(text, size);
   std::memset(text + size, 0, padded - size);
 }
 
@@ -253,7 +266,7 @@ void Outbound::stage(Target& target, std::span<const std::uint8_t> packet, TimeP
 // Room for one datagram, behind the last one where it can travel in the same train.
 std::uint8_t* Outbound::slot(Target& target, std::size_t padded, TimePoint now) {
   const std::size_t size = pmtu::datagram_size(static_cast<std::uint32_t>(padded));
-  if (used_ + size + kTrainAlignment > kArena || datagrams_ >= kMaxJobs) flush(now);
+  if (used_ + size + kTrainAlignment > kArena || pieces_.size() >= kMaxJobs) flush(now);
   if (!trains_.empty()) {
     Train& last = trains_.back();
     if (!last.closed && last.session == target.session && last.ds_field == target.ds_field &&
@@ -262,7 +275,7 @@ std::uint8_t* Outbound::slot(Target& target, std::size_t padded, TimePoint now) 
       last.closed = size < last.segment_size;
       last.size += static_cast<std::uint32_t>(size);
       ++last.count;
-      ++datagrams_;
+      pieces_.emplace_back();
       used_ += size;
       return out;
     }
@@ -272,24 +285,29 @@ std::uint8_t* Outbound::slot(Target& target, std::size_t padded, TimePoint now) 
   std::uint8_t* out = arena_.get() + used_;
   trains_.push_back({target.peer->shared, target.session, static_cast<std::uint32_t>(used_),
                      static_cast<std::uint32_t>(size), static_cast<std::uint16_t>(size), 1, target.ds_field, false});
-  ++datagrams_;
+  pieces_.emplace_back();
   used_ += size;
   return out;
 }
 
 void Outbound::flush(TimePoint now) {
   if (trains_.empty()) return;
+  const Piece* pieces = pieces_.data();
   for (std::size_t first = 0; first < trains_.size();) {
-    std::size_t last = first + 1;
-    while (last < trains_.size() && trains_[last].session == trains_[first].session) ++last;
-    seal(std::span(trains_).subspan(first, last - first), now);
+    std::size_t last = first;
+    std::size_t datagrams = 0;
+    do {
+      datagrams += trains_[last++].count;
+    } while (last < trains_.size() && trains_[last].session == trains_[first].session);
+    seal(std::span(trains_).subspan(first, last - first), pieces, now);
+    pieces += datagrams;
     first = last;
   }
   if (!sealed_.empty()) sink_.send(sealed_);
   trains_.clear();
   sealed_.clear();
+  pieces_.clear();
   used_ = 0;
-  datagrams_ = 0;
 }
 
 void Outbound::capture_plain(const wireguard::PeerData& peer, TimePoint now) {
@@ -309,12 +327,14 @@ void Outbound::capture_sealed(const Train& train, TimePoint now) {
 }
 
 // Trains of one session together: the AEAD is faster the more datagrams of a size it gets.
-void Outbound::seal(std::span<Train> trains, TimePoint now) {
+void Outbound::seal(std::span<Train> trains, const Piece* pieces, TimePoint now) {
   wireguard::Session& session = *trains[0].session;
   wireguard::PeerData& peer = *trains[0].peer;
   jobs_.clear();
   for (Train& train : trains) {
-    if (!add_jobs(train, now)) train.count = 0;
+    const bool added = add_jobs(train, pieces, now);
+    pieces += train.count;
+    if (!added) train.count = 0;
   }
   if (jobs_.empty()) return;
   if (capturing_ != 0) [[unlikely]] capture_plain(peer, now);
@@ -333,7 +353,7 @@ void Outbound::seal(std::span<Train> trains, TimePoint now) {
 }
 
 // Numbers the datagrams of a train and lists them for the AEAD. False, and counted, when the session may send no more.
-bool Outbound::add_jobs(const Train& train, TimePoint now) {
+bool Outbound::add_jobs(const Train& train, const Piece* pieces, TimePoint now) {
   std::uint64_t counter = 0;
   const bool claimed = train.session->claim_counters(train.count, now, counter);
   if (!claimed || train.session->wants_rekey_on_send(now)) {
@@ -349,7 +369,9 @@ bool Outbound::add_jobs(const Train& train, TimePoint now) {
     const std::uint32_t size = std::min<std::uint32_t>(left, train.segment_size);
     wireguard::write_transport_header(datagram, train.session->remote_index, counter);
     std::uint8_t* text = datagram + wireguard::kTransportHeaderSize;
-    jobs_.push_back({counter++, text, text, size - static_cast<std::uint32_t>(wireguard::kMinTransportSize)});
+    const std::uint32_t padded = size - static_cast<std::uint32_t>(wireguard::kMinTransportSize);
+    const Piece& piece = *pieces++;
+    jobs_.push_back({counter++, piece.in == nullptr ? text : piece.in, text, padded, piece.head, piece.padding});
     datagram += size;
     left -= size;
   }

@@ -20,6 +20,7 @@ struct Outbound::Target {
   std::uint8_t ds_field = 0;
   Mtu payload_mtu{};  // what fits into inner_mtu behind the delivery header
   TimePoint now;
+  bool stays = false;  // the frame is valid, and nobody changes it, until flush()
 
   // With a tunnel only.
   const gre::Encapsulation* encapsulation = nullptr;

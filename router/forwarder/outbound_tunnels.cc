@@ -107,7 +107,7 @@ void Outbound::segment_frame_from_tap(const ForwardingTables& tables, LinkId lin
   const gre::SegmentVerdict verdict = state.receive(0, frame, frames, now);
   if (verdict.action == gre::SegmentVerdict::Action::kDrop) return drops_.count(verdict.reason, frames);
   if (verdict.action == gre::SegmentVerdict::Action::kSend) {
-    return tunnel_frame(tables, *segment.tunnels[verdict.to - 1U], header, frame, now);
+    return tunnel_frame(tables, *segment.tunnels[verdict.to - 1U], header, frame, now, true);
   }
   // A checksum must be completed once, not once a copy; a super-frame's is done segment by segment.
   VirtioNetHeader whole = header;
@@ -117,17 +117,18 @@ void Outbound::segment_frame_from_tap(const ForwardingTables& tables, LinkId lin
   }
   for (std::size_t port = 1; port < state.ports(); ++port) {
     if (!state.floods(0, static_cast<gre::SegmentPort>(port), now)) continue;
-    tunnel_frame(tables, *segment.tunnels[port - 1], whole, frame, now);
+    tunnel_frame(tables, *segment.tunnels[port - 1], whole, frame, now, false);  // one port's MSS is no other's
   }
 }
 
 void Outbound::tunnel_frame(const ForwardingTables& tables, const TunnelEntry& tunnel, const VirtioNetHeader& header,
-                            std::span<std::uint8_t> frame, TimePoint now) {
+                            std::span<std::uint8_t> frame, TimePoint now, bool stays) {
   Target target;
   target.link = tunnel.link;
   target.now = now;
   target.packet = frame;
   target.tunnel = &tunnel;
+  target.stays = stays;
   if (!find_tunnel_target(tables, target)) return;
   resolve_session(target, now);
   if (header.gso_type == kGsoNone) {
@@ -139,7 +140,7 @@ void Outbound::tunnel_frame(const ForwardingTables& tables, const TunnelEntry& t
 
 void Outbound::segment_frame(const ForwardingTables& tables, const SegmentEntry& segment, gre::SegmentPort port,
                              std::span<std::uint8_t> frame, TimePoint now) {
-  tunnel_frame(tables, *segment.tunnels[port - 1U], {}, frame, now);
+  tunnel_frame(tables, *segment.tunnels[port - 1U], {}, frame, now, false);
 }
 
 void Outbound::send_loop_probe(const ForwardingTables& tables, LinkId link, TimePoint now) {

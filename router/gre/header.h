@@ -47,7 +47,7 @@ std::size_t encode(const Header& header, std::uint8_t* dst);
 // Fills in the checksum of a packet whose header has the field. `packet` is the header and all of its
 // payload.
 void write_checksum(std::span<std::uint8_t> packet);
-// The same where the payload was summed already, while it was copied (checksum.h).
+// The same where the payload's sum is known (checksum.h).
 void write_checksum(std::uint8_t* header, std::size_t header_size, std::uint64_t payload_sum);
 
 }  // namespace greywire::gre

@@ -16,6 +16,7 @@ constexpr std::uint8_t kTcpCwr = 0x80;
 constexpr std::uint16_t kEtherTypeVlan = 0x8100;
 constexpr std::uint16_t kEtherTypeServiceVlan = 0x88a8;
 constexpr std::size_t kUdpHeaderSize = 8;
+constexpr std::size_t kCopied = 64;  // at a time, of what stands behind headers
 
 // The offset of the IP header behind the VLAN tags, or 0 when the frame is too short.
 std::size_t skip_vlan_tags(std::span<const std::uint8_t> frame, std::size_t l3_offset) {
@@ -112,7 +113,7 @@ bool plan_gso(const VirtioNetHeader& header, std::span<const std::uint8_t> frame
 }
 
 std::size_t write_gso_segment(const GsoPlan& plan, std::span<const std::uint8_t> frame, std::size_t index,
-                              std::uint8_t* dst) {
+                              std::uint8_t* dst, std::size_t limit) {
   const std::size_t payload = plan.payload_of(index);
   const std::size_t l4_size = plan.header_size - plan.l4_offset + payload;
   std::memcpy(dst, frame.data(), plan.header_size);
@@ -133,7 +134,12 @@ std::size_t write_gso_segment(const GsoPlan& plan, std::span<const std::uint8_t>
     sum = checksum_add_word(flags, checksum_add_word32(sequence, sum));
   }
   const std::uint8_t* slice = frame.data() + plan.header_size + index * plan.payload_size;
-  sum = checksum_copy(dst + plan.header_size, slice, payload, sum);
+  if (plan.header_size + payload <= limit) {
+    sum = checksum_copy(dst + plan.header_size, slice, payload, sum);
+  } else {
+    sum = checksum_add(slice, payload, sum);
+    for (std::size_t at = plan.header_size; at < limit; at += kCopied) std::memcpy(dst + at, frame.data() + index * plan.payload_size + at, kCopied);
+  }
   if (plan.udp) {
     store_be16(l4 + 6, checksum_finish_udp(sum));
   } else {

@@ -1,7 +1,7 @@
 // Cuts a super-frame of a TUN or TAP device into packets that stand for themselves, and completes the
 // checksum of a frame that is none. Two steps: a plan from the headers once a frame, then any segment in any
-// order into memory of the caller, so that a segment is written where it will be sealed. The payload is
-// summed while it is copied.
+// order into memory of the caller, so that a segment is written where it will be sealed: with its payload, summed while it is
+// copied, or without.
 #pragma once
 
 #include <cstddef>
@@ -50,8 +50,12 @@ bool plan_gso(const VirtioNetHeader& header, std::span<const std::uint8_t> frame
 // bytes and does not overlap the frame. Returns that size. Done to each: IPv4 total length, identification
 // and checksum; IPv6 payload length; TCP sequence number, FIN and PSH in the last only, CWR in the first
 // only, checksum; UDP length, checksum.
+//
+// With `limit` no more than 63 bytes behind so many are written, for whoever takes the payload from the frame itself: byte i of the segment is the frame's byte
+// i + index * payload_size. The headers are the same. `limit` is at least header_size, and either 64 bytes less than the
+// segment's size or not less than that at all.
 std::size_t write_gso_segment(const GsoPlan& plan, std::span<const std::uint8_t> frame, std::size_t index,
-                              std::uint8_t* dst);
+                              std::uint8_t* dst, std::size_t limit = SIZE_MAX);
 
 // The sum (checksum.h) of segment `index` as write_gso_segment wrote it at `segment`, for a checksum around it. From the
 // headers alone: with its own checksum done, a TCP or UDP packet's sum is the complement of its pseudo-header's.

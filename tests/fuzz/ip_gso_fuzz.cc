@@ -1,4 +1,5 @@
 // A frame from a TUN or TAP device with any header before it: parsed, cut, its checksum completed.
+#include <algorithm>
 #include <vector>
 
 #include "router/packet/checksum.h"
@@ -22,6 +23,14 @@ void cut(const VirtioNetHeader& header, std::span<const std::uint8_t> frame, std
     FUZZ_CHECK(write_gso_segment(plan, frame, i, segment.data()) == segment.size());
     IpPacketInfo ip;
     const auto packet = std::span(segment).subspan(plan.l3_offset);
+    const std::size_t limit = plan.header_size + i % 64;
+    if (limit + 64 <= segment.size()) {
+      std::vector<std::uint8_t> head(segment.size());
+      FUZZ_CHECK(write_gso_segment(plan, frame, i, head.data(), limit) == segment.size());
+      FUZZ_CHECK(std::equal(head.begin(), head.begin() + static_cast<std::ptrdiff_t>(limit), segment.begin()));
+      const std::uint8_t* rest = frame.data() + i * plan.payload_size;
+      FUZZ_CHECK(std::equal(segment.begin() + static_cast<std::ptrdiff_t>(limit), segment.end(), rest + limit));
+    }
     FUZZ_CHECK(parse_ip(packet, ip));
     FUZZ_CHECK(ip.total_size == packet.size());
     const auto l4 = packet.subspan(ip.header_size);

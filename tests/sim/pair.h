@@ -13,12 +13,13 @@ struct PairOptions {
   std::string b_at = "198.51.100.2:51820";
   bool a_knows_b = true;
   bool b_knows_a = true;
+  bool trains = false;  // Site's
 };
 
 class Pair {
  public:
   explicit Pair(std::uint64_t seed, const PairOptions& options = {})
-      : network(seed), a(seed + 1), b(seed + 2), a_at(endpoint(options.a_at)), b_at(endpoint(options.b_at)) {
+      : network(seed), a(seed + 1, options.trains), b(seed + 2, options.trains), a_at(endpoint(options.a_at)), b_at(endpoint(options.b_at)) {
     PeerSetup to_b, to_a;
     if (options.a_knows_b) to_b.endpoint = b_at;
     if (options.b_knows_a) to_a.endpoint = a_at;

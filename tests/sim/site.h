@@ -81,7 +81,8 @@ struct DeliveredFrame {
 
 class Site final : public wireguard::Outbox, public ForwarderSink {
  public:
-  explicit Site(std::uint64_t seed);
+  // `trains`: with a provider that takes plaintexts in two places and sums (TrainAead).
+  explicit Site(std::uint64_t seed, bool trains = false);
   ~Site() override;
 
   // Configuration.
@@ -107,6 +108,7 @@ class Site final : public wireguard::Outbox, public ForwarderSink {
   // Datagrams in one batch, as recvmmsg hands them over.
   void receive_batch(const std::vector<SentDatagram>& datagrams, const Endpoint& from, TimePoint now);
   void frame(LinkId link, Bytes bytes, TimePoint now, const VirtioNetHeader& header = {});
+  void frame_batch(LinkId link, std::vector<Bytes> frames, TimePoint now);
   void send_probe(PeerId to, const IpAddress& source, const IpAddress& destination, std::uint64_t sequence,
                   TimePoint now);
   void initiate(PeerId id, TimePoint now);

@@ -5,13 +5,14 @@
 #include "router/forwarder/probe.h"
 #include "router/packet/icmp.h"
 #include "tests/sim/site.h"
+#include "tests/sim/train_aead.h"
 
 namespace greywire::test {
 
-inline Site::Site(std::uint64_t seed)
+inline Site::Site(std::uint64_t seed, bool trains)
     : random(seed),
       reader(domain.add_reader()),
-      aead(make_aead(AeadProvider::kSodium)),
+      aead(trains ? std::make_unique<TrainAead>() : make_aead(AeadProvider::kSodium)),
       device(domain, random, *aead, *this),
       routes(domain),
       book(routes),
@@ -155,6 +156,11 @@ inline void Site::receive_batch(const std::vector<SentDatagram>& datagrams, cons
 
 inline void Site::frame(LinkId link, Bytes bytes, TimePoint now, const VirtioNetHeader& header) {
   outbound.frame(*tables_, *routes.root().load(), link, header, bytes, now);
+  settle(now);
+}
+
+inline void Site::frame_batch(LinkId link, std::vector<Bytes> frames, TimePoint now) {
+  for (Bytes& bytes : frames) outbound.frame(*tables_, *routes.root().load(), link, {}, bytes, now);
   settle(now);
 }
 

@@ -3,12 +3,14 @@
 // happened.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <thread>
 
 #include "router/crypto/x25519.h"
 #include "tests/sim/site.h"
+#include "tests/sim/train_aead.h"
 #include "tests/unit/router/packet/packets.h"
 
 namespace greywire::test {
@@ -38,7 +40,7 @@ struct Side;
 struct Worker final : ForwarderSink {
   Worker(Side& of, std::uint64_t seed)
       : side(of),
-        aead(make_aead(AeadProvider::kSodium)),
+        aead(seed % 2 == 0 ? std::make_unique<TrainAead>() : make_aead(AeadProvider::kSodium)),
         outbound(*aead, *this, drops),
         inbound(*aead, *this, outbound, drops, seed),
         random(seed) {}
@@ -180,12 +182,13 @@ void Worker::run() {
       inbound.message(d, 0, wireguard::Route{{IpAddress::v4(0xc0000201U), port, 0}, {}, 0, false}, 0);
     }
     inbound.finish();
-    for (int i = 0; i < 8; ++i) {
+    std::array<Bytes, 8> frames;  // until the flush
+    for (Bytes& frame : frames) {
       PacketSpec spec;
       spec.host = side.host;
       spec.peer = static_cast<std::uint8_t>(random.below(4) == 0 ? 20 + random.below(10) : 3 - side.host);
       spec.payload.resize(random.below(1000));
-      Bytes frame = udp_packet(spec);
+      frame = udp_packet(spec);
       outbound.frame(tables, routes, kPlainLink, {}, frame, now);
     }
     outbound.flush(now);
