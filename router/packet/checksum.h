@@ -59,6 +59,11 @@ constexpr std::uint16_t checksum_finish(std::uint64_t sum) {
   return static_cast<std::uint16_t>(~checksum_fold(sum));
 }
 
+// Whether data with such a sum holds a right checksum: checksum_finish() of it is 0.
+constexpr bool checksum_right(std::uint64_t sum) {
+  return sum % 0xffff == 0 && sum != 0;
+}
+
 // As checksum_finish, but never 0, which means "no checksum" in UDP (RFC 768).
 constexpr std::uint16_t checksum_finish_udp(std::uint64_t sum) {
   const std::uint16_t value = checksum_finish(sum);

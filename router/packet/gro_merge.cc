@@ -189,14 +189,14 @@ bool same_flow(const std::uint8_t* a, const Segment& sa, const std::uint8_t* b, 
 bool checksums_right(std::span<const std::uint8_t> packet, const Segment& segment, std::uint64_t sum) {
   const std::uint8_t* ip = packet.data() + segment.l3_offset;
   const bool v4 = segment.family == Family::kV4;
-  if (v4 && checksum_finish(checksum_ipv4_header(ip)) != 0) return false;
+  if (v4 && !checksum_right(checksum_ipv4_header(ip))) return false;
   const auto l4 = packet.subspan(segment.l4_offset);
   const std::uint64_t pseudo =
       checksum_pseudo_header(ip, segment.family, segment.protocol, static_cast<std::uint32_t>(l4.size()));
-  if (sum == 0) return checksum_finish(checksum_add(l4.data(), l4.size(), pseudo)) == 0;
+  if (sum == 0) return checksum_right(checksum_add(l4.data(), l4.size(), pseudo));
   const std::size_t headers = v4 ? segment.l3_offset : segment.l4_offset;  // a right IPv4 header adds nothing
   if (headers != 0) sum = checksum_less(sum, checksum_add(packet.data(), headers, 0));
-  return checksum_finish(checksum_join(sum, pseudo)) == 0;
+  return checksum_right(checksum_join(sum, pseudo));
 }
 
 bool same_ip_fields(const Group& group, const std::uint8_t* first, const std::uint8_t* packet) {
@@ -273,19 +273,18 @@ struct GroMerger::State {
 
   bool right(std::uint16_t packet, const Segment& segment) const { return checksums_right(packets[packet], segment, sums[packet]); }
 
-  // Whether a packet goes on with the train; only then `segment` says what it is.
-  bool goes_on(std::uint16_t index, Segment& segment) const {
+  // Adds a packet that goes on with the train; false where it does not.
+  bool go_on(std::uint16_t index) {
     if (train.flow == nullptr || train.flow->group != train.group) return false;
-    const Group& group = groups[train.group];
+    Group& group = groups[train.group];
+    const Segment& like = group.first;
     const auto first = packets[group.first_packet], packet = packets[index];
-    Segment like = group.first;
     if (packet.size() < 8 * train.words || packet.size() <= like.header_size) return false;
     const std::size_t payload = packet.size() - like.header_size;
     if (payload > like.payload || like.header_size - like.l3_offset + group.payload + payload > kMaxL3Size ||
         !train.is_like(first.data(), packet.data())) {
       return false;
     }
-    like.payload = static_cast<std::uint16_t>(payload);
     const std::uint8_t* ip = packet.data() + like.l3_offset;
     const std::uint8_t* l4 = packet.data() + like.l4_offset;
     const std::size_t l4_size = packet.size() - like.l4_offset;
@@ -295,30 +294,28 @@ struct GroMerger::State {
     } else if (load_be16(ip + 4) != l4_size) {
       return false;
     }
+    bool push = false;
     if (like.protocol == kProtocolTcp) {
-      like.sequence = load_be32(l4 + 4);
-      like.flags = l4[13];
-      if (like.sequence != group.next_sequence) return false;
+      if (load_be32(l4 + 4) != group.next_sequence) return false;
+      push = (l4[13] & kTcpPsh) != 0;
     } else if (load_be16(l4 + 4) != l4_size || load_be16(l4 + 6) == 0 || group.packets == kMaxDatagrams) {
       return false;
     }
     if (!right(index, like)) return false;
-    segment = like;
+    append(*train.flow, index, payload, push);
     return true;
   }
 
-  void append(Group& group, std::uint16_t packet, const Segment& segment) {
+  // To the flow's group. A shorter packet or a PSH is the last of its group.
+  void append(Flow& flow, std::uint16_t packet, std::size_t payload, bool push) {
+    Group& group = groups[flow.group];
     next[group.last_packet] = packet;
     group.last_packet = packet;
     ++group.packets;
-    group.payload += segment.payload;
-    group.next_sequence += segment.payload;
-    group.push = (segment.flags & kTcpPsh) != 0;
-  }
-
-  // A shorter packet or a PSH is the last of its group.
-  static bool ends(const Group& group, const Segment& segment) {
-    return (segment.flags & kTcpPsh) != 0 || segment.payload < group.first.payload;
+    group.payload += payload;
+    group.next_sequence += static_cast<std::uint32_t>(payload);
+    group.push = push;
+    if (push || payload < group.first.payload) flow.group = kNone;
   }
 
   void rewrite_header(const Group& group, VirtioNetHeader& header) {
@@ -369,25 +366,20 @@ bool GroMerger::add(std::span<std::uint8_t> packet, std::uint64_t sum) {
   s.packets[index] = packet;
   s.sums[index] = sum;
   s.next[index] = kNone;
+  if (s.go_on(index)) return true;
   Segment segment;
   Flow* flow = nullptr;
-  if (s.goes_on(index, segment)) {
-    flow = s.train.flow;
-    s.append(s.groups[flow->group], index, segment);
-    if (s.ends(s.groups[flow->group], segment)) flow->group = kNone;
-    return true;
-  }
   const Kind kind = parse(packet, s.layer, s.udp, segment);
   if (kind == Kind::kOdd) {
     for (std::size_t i = 0; i < s.flow_count; ++i) s.flows[s.used_slots[i]].group = kNone;
   }
   if (kind == Kind::kFlow) flow = s.find_flow(index, segment);
+  const bool push = (segment.flags & kTcpPsh) != 0;
   if (flow != nullptr && flow->group != kNone) {
     Group& group = s.groups[flow->group];
     if (segment.mergeable && s.joins(group, index, segment)) {
-      s.append(group, index, segment);
       s.train.begin(flow, flow->group, group.first);
-      if (s.ends(group, segment)) flow->group = kNone;
+      s.append(*flow, index, segment.payload, push);
       return true;
     }
     flow->group = kNone;
@@ -396,7 +388,7 @@ bool GroMerger::add(std::span<std::uint8_t> packet, std::uint64_t sum) {
   group = {.first = segment, .first_packet = index, .last_packet = index, .packets = 1};
   group.next_sequence = segment.sequence + segment.payload;
   group.payload = segment.payload;
-  if (flow != nullptr && segment.mergeable && (segment.flags & kTcpPsh) == 0) flow->group = group_count_;
+  if (flow != nullptr && segment.mergeable && !push) flow->group = group_count_;
   ++group_count_;
   return true;
 }

@@ -119,5 +119,17 @@ TEST(Checksum, UdpNeverSaysZero) {
   EXPECT_EQ(checksum_finish_udp(checksum_add(ones, 2, 0)), 0xffff);
 }
 
+TEST(Checksum, RightIsWhatFinishesToZero) {
+  std::mt19937_64 random(7);
+  for (std::uint64_t i = 0; i < 200'000; ++i) {
+    const std::uint64_t multiple = (i < 1000 ? i : random() % (~std::uint64_t{0} / 0xffff + 1)) * 0xffff;
+    for (const std::uint64_t sum : {multiple, multiple + 1, multiple - 1, random()}) {
+      ASSERT_EQ(checksum_right(sum), checksum_finish(sum) == 0) << sum;
+    }
+  }
+  EXPECT_TRUE(checksum_right(~std::uint64_t{0}));
+  EXPECT_FALSE(checksum_right(0)) << "no data";
+}
+
 }  // namespace
 }  // namespace greywire
