@@ -11,13 +11,17 @@
 namespace greywire {
 
 bool Inbound::deliver_gre(const PeerEntry& peer, std::span<std::uint8_t>& packet, IpPacketInfo& info) {
+  // Most packets, however many tunnels there are.
+  if (info.family == Family::kV4 ? info.protocol != kProtocolGre : info.protocol == kProtocolTcp || info.protocol == kProtocolUdp) {
+    return false;
+  }
   for (const auto& tunnel : peer.tunnels) {
     if (const std::size_t headers = tunnel->plain_arrival.header_size(packet); headers != 0) {
       deliver_payload(peer, *tunnel, packet.subspan(headers), info.ds_field);
       return true;
     }
   }
-  if (info.protocol != kProtocolGre && (info.family == Family::kV4 || !gre::is_gre(packet))) return false;
+  if (info.protocol != kProtocolGre && !gre::is_gre(packet)) return false;
   // Only pairs of addresses with a tunnel are ours; kernel GRE over gw0 goes on working.
   const IpAddress from = source(packet, info), to = destination(packet, info);
   const bool configured = std::any_of(peer.tunnels.begin(), peer.tunnels.end(), [&](const auto& tunnel) {
