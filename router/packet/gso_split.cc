@@ -138,7 +138,9 @@ std::size_t write_gso_segment(const GsoPlan& plan, std::span<const std::uint8_t>
     sum = checksum_copy(dst + plan.header_size, slice, payload, sum);
   } else {
     sum = checksum_add(slice, payload, sum);
-    for (std::size_t at = plan.header_size; at < limit; at += kCopied) std::memcpy(dst + at, frame.data() + index * plan.payload_size + at, kCopied);
+    for (std::size_t at = 0; plan.header_size + at < limit; at += kCopied) {
+      std::memcpy(dst + plan.header_size + at, slice + at, kCopied);
+    }
   }
   if (plan.udp) {
     store_be16(l4 + 6, checksum_finish_udp(sum));

@@ -51,9 +51,9 @@ bool plan_gso(const VirtioNetHeader& header, std::span<const std::uint8_t> frame
 // and checksum; IPv6 payload length; TCP sequence number, FIN and PSH in the last only, CWR in the first
 // only, checksum; UDP length, checksum.
 //
-// With `limit` no more than 63 bytes behind so many are written, for whoever takes the payload from the frame itself: byte i of the segment is the frame's byte
-// i + index * payload_size. The headers are the same. `limit` is at least header_size, and either 64 bytes less than the
-// segment's size or not less than that at all.
+// With `limit` no more than 63 bytes behind so many are written, for whoever takes the payload from the frame itself: byte i of
+// the segment is the frame's byte i + index * payload_size. The headers are the same. `limit` is at least header_size, and either
+// 64 bytes less than the segment's size or not less than that at all.
 std::size_t write_gso_segment(const GsoPlan& plan, std::span<const std::uint8_t> frame, std::size_t index,
                               std::uint8_t* dst, std::size_t limit = SIZE_MAX);
 
